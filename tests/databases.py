@@ -1,0 +1,201 @@
+"""The application on a real database: tables made by the migrations once, empty again before each test."""
+
+import contextlib
+import contextvars
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from flask import Flask, has_app_context
+from flask.testing import FlaskClient
+from psycopg import sql
+from werkzeug.test import TestResponse
+
+from config import Settings
+from tests.factories import NOON
+from tests.pages import Page
+from whatsnext import clock
+from whatsnext.app import create_app
+from whatsnext.db import db, upgrade
+
+SECRET = "a secret key of the tests, long enough to be taken"
+OWN_CLOCK = ("browser", "load")
+KEPT_TABLES = ("alembic_version",)
+
+
+def new_folder() -> Path:
+    """In memory where the system has such a folder: a commit then waits for no disk."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="whatsnext-", dir=memory if memory.is_dir() else None))
+
+
+@dataclass
+class Database:
+    """One kind of database. `url` may be handed to another process."""
+
+    kind: str
+    url: str
+    instance: Path
+    apps: list[Flask] = field(default_factory=list)
+
+    def settings(self, **changes: Any) -> Settings:
+        given = {"database_url": self.url, "secret_key": SECRET, "instance": self.instance, "worker": False}
+        return Settings(**{**given, **changes})
+
+    def create_app(self, **changes: Any) -> Flask:
+        app = create_app(self.settings(**changes))
+        app.test_client_class = Visitor
+        self.apps.append(app)
+        return app
+
+    def migrate(self) -> None:
+        upgrade(self.app)
+        if self.kind == "sqlite":
+            shutil.copyfile(self._file, self._file.with_suffix(".empty"))
+
+    @property
+    def app(self) -> Flask:
+        """The application with the settings of the tests, made once for all of them."""
+        return self.apps[0] if self.apps else self.create_app()
+
+    @property
+    def _file(self) -> Path:
+        return Path(self.url.removeprefix("sqlite:///"))
+
+    def reset(self) -> None:
+        """Empty every table, forget the mails and the applications with other settings."""
+        for app in self.apps:
+            with app.app_context():
+                db.engine.dispose()
+        del self.apps[1:]
+        shutil.rmtree(self.instance / "mail", ignore_errors=True)
+        if self.kind == "sqlite":
+            self._copy_the_empty_file()
+        else:
+            self._truncate()
+
+    def _copy_the_empty_file(self) -> None:
+        for leftover in self._file.parent.glob(self._file.name + "-*"):
+            leftover.unlink()
+        shutil.copyfile(self._file.with_suffix(".empty"), self._file)
+
+    def _truncate(self) -> None:
+        address = self.url.replace("+psycopg", "")
+        with psycopg.connect(address, autocommit=True, options="-c lock_timeout=10s") as connection:
+            every = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            tables = [sql.Identifier(name) for (name,) in every if name not in KEPT_TABLES]
+            if tables:
+                emptied = sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE")
+                connection.execute(emptied.format(sql.SQL(", ").join(tables)))
+
+
+class Visitor(FlaskClient):
+    """A browser without scripts. Each request has a context of its own, as in the server, and reads what was committed."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        if has_app_context():  # not while it follows a redirect
+            db.session.rollback()
+        return contextvars.Context().run(super().open, *args, **kwargs)
+
+    def page(self, path: str, **kwargs: Any) -> Page:
+        """GET this page, following redirects."""
+        return Page(self.get(path, follow_redirects=True, **kwargs))
+
+    def submit(self, page: "Page | str", changes: dict[str, Any] | None = None, *, form: str | int = 0) -> TestResponse:
+        """Send a form of a page as a browser would: what stood in it, with these changes. Follows no redirect.
+
+        `form` is the form's id, its action or its number on the page. A list as value sends the field several times.
+        """
+        if isinstance(page, str):
+            page = self.page(page)
+        action, values = page.form(form).filled(changes or {})
+        return self.post(action, data=values, headers={"Origin": "http://localhost"})
+
+
+@pytest.fixture(scope="session")
+def _databases() -> Iterator[dict[str, Database]]:
+    made: dict[str, Database] = {}
+    yield made
+    for database in made.values():
+        shutil.rmtree(database.instance, ignore_errors=True)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, _databases: dict[str, Database]) -> Database:
+    """An empty database of the kind this test runs on."""
+    kind = request.param
+    if kind not in _databases:
+        folder = new_folder()
+        file = f"sqlite:///{folder / 'whatsnext.db'}"
+        url = file if kind == "sqlite" else request.getfixturevalue("postgres_url")
+        made = Database(kind, url, folder)
+        made.migrate()
+        _databases[kind] = made
+    _databases[kind].reset()
+    return _databases[kind]
+
+
+@pytest.fixture
+def app(database: Database, request: pytest.FixtureRequest, at: Callable[[datetime], None]) -> Iterator[Flask]:
+    """The application, inside an application context: services may be called as they are.
+
+    The clock stands at NOON, but where a test starts the application as another process too (browser, load).
+    """
+    if not any(request.node.get_closest_marker(name) for name in OWN_CLOCK):
+        at(NOON)
+    with database.app.app_context():
+        yield database.app
+        db.session.remove()
+
+
+@pytest.fixture
+def make_app(database: Database, app: Flask) -> Callable[..., Flask]:
+    """An application with other settings on the same database: make_app(seat_hold_minutes=15)."""
+    return database.create_app
+
+
+@pytest.fixture
+def client(app: Flask) -> Visitor:
+    """A browser that nobody is signed in with."""
+    visitor = app.test_client()
+    assert isinstance(visitor, Visitor)
+    return visitor
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Set the clock: at(NOON)."""
+
+    def set_clock(moment: datetime) -> None:
+        assert moment.tzinfo is not None
+        monkeypatch.setattr(clock, "now", lambda: moment)
+
+    return set_clock
+
+
+@pytest.fixture
+def query_count() -> Callable[[], contextlib.AbstractContextManager[list[str]]]:
+    """Collect the statements sent meanwhile: with query_count() as queries: …; len(queries)."""
+    return _statements
+
+
+@contextlib.contextmanager
+def _statements() -> Iterator[list[str]]:
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if not statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE")):
+            sent.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)

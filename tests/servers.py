@@ -1,0 +1,183 @@
+"""Real servers that the tests start for themselves and stop again: PostgreSQL and a mail server."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------
+
+
+def _postgresql_programs() -> Path:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4].split(".")[0]))
+    found = installed[-1] if installed else shutil.which("initdb")
+    if not found:
+        pytest.fail("PostgreSQL is missing: apt-get install postgresql, or --database=sqlite", pytrace=False)
+    return Path(found).resolve().parent
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[str]:
+    """A throw-away cluster, as root handed to the account `postgres` because PostgreSQL refuses root.
+
+    Yields the SQLAlchemy address of its empty database. Nothing is synced to the disk, and `whatsnext.throwaway`
+    tells our own check at start that this is meant.
+    """
+    programs = _postgresql_programs()
+    home = Path(tempfile.mkdtemp(prefix="whatsnext-postgresql-"))
+    who: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        account = pwd.getpwnam("postgres")
+        os.chown(home, account.pw_uid, account.pw_gid)
+        who = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(home)}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": home, **who}
+    initdb = [programs / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    subprocess.run(initdb, check=True, **quiet)
+    port = free_port()
+    options = {
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": home,
+        "max_connections": 200,
+        "fsync": "off",
+        "full_page_writes": "off",
+        "whatsnext.throwaway": "on",
+    }
+    given = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+    server = subprocess.Popen([programs / "postgres", "-D", home / "data", "-p", str(port), *given], **quiet)
+    try:
+        _wait_for_postgresql(server, port)
+        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        server.send_signal(signal.SIGINT)  # "fast": SIGTERM would wait for every client
+        server.wait(20)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _wait_for_postgresql(server: subprocess.Popen[bytes], port: int) -> None:
+    """Until a connection works: the port is open earlier."""
+    end = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres").close()
+        except psycopg.OperationalError:
+            if server.poll() is not None or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+# --- mail ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Delivered:
+    """One mail as the server took it: its envelope and the bytes."""
+
+    sender: str
+    recipients: list[str]
+    raw: bytes
+
+    @property
+    def message(self) -> EmailMessage:
+        parsed = message_from_bytes(self.raw, policy=policy.default)
+        assert isinstance(parsed, EmailMessage)
+        return parsed
+
+    @property
+    def subject(self) -> str:
+        return str(self.message["Subject"])
+
+    def part(self, kind: str) -> str:
+        """The text of the part of this type, for instance "text/plain"; its lines end with LF."""
+        for part in self.message.walk():
+            if part.get_content_type() == kind:
+                payload = part.get_payload(decode=True)
+                assert isinstance(payload, bytes)
+                return payload.decode(part.get_content_charset("utf-8")).replace("\r\n", "\n")
+        raise AssertionError(f"no part {kind} in {[part.get_content_type() for part in self.message.walk()]}")
+
+
+@dataclass
+class MailServer:
+    """An SMTP server on loopback that keeps what it takes.
+
+    `answers` maps a recipient to the line it is refused with, for instance "550 5.1.1 no such mailbox".
+    """
+
+    port: int = field(default_factory=free_port)
+    mails: list[Delivered] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+
+    def reset(self) -> None:
+        self.mails.clear()
+        self.answers.clear()
+
+    def to(self, address: str) -> list[Delivered]:
+        """What this address got, oldest first."""
+        return [mail for mail in self.mails if address in mail.recipients]
+
+    async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: Any) -> str:
+        if refused := self.answers.get(address):
+            return refused
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self.mails.append(Delivered(envelope.mail_from or "", list(envelope.rcpt_tos), content))
+        return "250 OK"
+
+
+@contextlib.contextmanager
+def mail_server() -> Iterator[MailServer]:
+    sink = MailServer()
+    controller = Controller(sink, hostname="127.0.0.1", port=sink.port)
+    controller.start()
+    try:
+        yield sink
+    finally:
+        controller.stop()
+
+
+# --- what must not leave the machine ---------------------------------------------------------------------
+
+
+class ConnectionElsewhere(AssertionError):
+    """A test, or the code it runs, opened a connection to another machine."""
+
+
+def guard_connections(allowed: tuple[str, ...]) -> None:
+    """From now on this process connects only to these hosts and to sockets in the file system."""
+
+    def look(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "socket.connect" and isinstance(arguments[1], tuple) and arguments[1][0] not in allowed:
+            raise ConnectionElsewhere(f"a connection to {arguments[1][0]} was opened")
+
+    sys.addaudithook(look)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from config import Settings
 from tests.factories import NOON
 from tests.pages import Page
 from whatsnext import clock
-from whatsnext.app import create_app
 from whatsnext.db import db, upgrade
 
 SECRET = "a secret key of the tests, long enough to be taken"
@@ -50,7 +50,7 @@ class Database:
         return Settings(**{**given, **changes})
 
     def create_app(self, **changes: Any) -> Flask:
-        app = create_app(self.settings(**changes))
+        app = import_module("whatsnext.app").create_app(self.settings(**changes))
         app.test_client_class = Visitor
         self.apps.append(app)
         return app

@@ -1,0 +1,5 @@
+"""`python -m whatsnext`: the command line."""
+
+from whatsnext.cli import main
+
+main()

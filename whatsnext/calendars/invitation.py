@@ -1,0 +1,201 @@
+"""The calendar part of a mail: REQUEST and CANCEL for one attendee (RFC 5546 §3.2), PUBLISH for a file to keep.
+
+Every text is cleaned here once more, whoever cleaned it before: a line end in it never begins a line of the
+calendar. Nothing here rests on an `assert`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+import icalendar
+
+from whatsnext.calendars import texts, timezone
+
+PRODID = "-//What's NEXt//Invitations//EN"
+PARTSTATS = frozenset({"NEEDS-ACTION", "ACCEPTED", "TENTATIVE", "DECLINED", "DELEGATED"})
+
+_NOT_IN_NAMES = re.compile(r'["^\s]+')
+_IDENTIFIER = re.compile("[!-~]+")
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
+_URI_CHARACTERS = "!#$%&'()*+,/:;=?@[]-._~"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A talk as a calendar shows it to anybody.
+
+    `start` and `end` are aware, `start` in a ZoneInfo with its IANA name, in which both are written. `description`
+    is plain text. `join_link` is left out where the public reads. `created` and `modified` are aware. Without
+    `organiser_address` nobody is named as organiser.
+    """
+
+    uid: str
+    sequence: int
+    start: datetime
+    end: datetime
+    summary: str
+    description: str
+    location: str
+    url: str
+    categories: tuple[str, ...]
+    join_link: str | None
+    created: datetime
+    modified: datetime
+    organiser_name: str = ""
+    organiser_address: str = ""
+    protected: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invitation(Entry):
+    """A talk as one attendee's calendar shows it.
+
+    `organiser_address` is the registration's own reply address; `sequence` and `partstat` are what this attendee
+    is sent now. Both addresses are plain ASCII, without a name.
+    """
+
+    attendee_name: str
+    attendee_address: str
+    partstat: str = "NEEDS-ACTION"
+
+
+class _Text(icalendar.vText):
+    r"""TEXT with the escapes of RFC 5545 §3.3.11 and no others: icalendar's own takes `\N` in a path for a line end."""
+
+    def to_ical(self) -> bytes:
+        escaped = re.sub(r"[\\;,]", r"\\\g<0>", str(self))
+        return escaped.replace("\n", r"\n").encode()
+
+
+def _uri(value: str) -> icalendar.vUri:
+    """`value` as a URI: what may not stand in one (RFC 3986 §2) is percent-encoded."""
+    return icalendar.vUri(quote(value, safe=_URI_CHARACTERS, errors="replace"))
+
+
+def _identifier(value: str) -> icalendar.vText:
+    """Raises ValueError unless `value` is visible ASCII: an identifier is ours, never somebody's text."""
+    if not _IDENTIFIER.fullmatch(value):
+        raise ValueError(f"{value!r} is no identifier")
+    return _Text(value)
+
+
+def _who(name: str, address: str) -> icalendar.vCalAddress:
+    """A person with CN, where the name has one. Raises ValueError unless `address` is a plain ASCII address."""
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError(f"{address!r} is no mail address")
+    person = icalendar.vCalAddress(f"mailto:{address}")
+    common_name = _NOT_IN_NAMES.sub(" ", texts.line(name)).strip()
+    if common_name:
+        person.params["CN"] = common_name
+    return person
+
+
+def _attendee(invitation: Invitation) -> icalendar.vCalAddress:
+    """The one ATTENDEE. Raises ValueError for a PARTSTAT that RFC 5545 §3.2.12 does not know."""
+    if invitation.partstat not in PARTSTATS:
+        raise ValueError(f"{invitation.partstat!r} is no PARTSTAT")
+    person = _who(invitation.attendee_name, invitation.attendee_address)
+    person.params["CUTYPE"] = "INDIVIDUAL"
+    person.params["ROLE"] = "REQ-PARTICIPANT"
+    person.params["PARTSTAT"] = invitation.partstat
+    person.params["RSVP"] = "TRUE"
+    return person
+
+
+def _written(entry: Entry) -> tuple[icalendar.vDatetime, icalendar.vDatetime]:
+    """Start and end as wall times with TZID; in UTC if one is the second of a repeated hour.
+
+    A wall time with TZID always means the first of the two (RFC 5545 §3.3.5), and both ends are written alike.
+    Raises ValueError for a start without an IANA zone, an end without any, an end that is not later.
+    """
+    zone = entry.start.tzinfo
+    if not isinstance(zone, ZoneInfo) or not zone.key or entry.end.tzinfo is None:
+        raise ValueError("an entry needs a zone: floating times move with the reader")
+    instants = entry.start.astimezone(UTC), entry.end.astimezone(UTC)
+    if instants[0] >= instants[1]:
+        raise ValueError("an entry ends after it starts")
+    walls = [instant.astimezone(zone) for instant in instants]
+    if any(wall.fold for wall in walls):
+        return icalendar.vDatetime(instants[0]), icalendar.vDatetime(instants[1])
+    start, end = (icalendar.vDatetime(wall.replace(tzinfo=None)) for wall in walls)
+    start.params["TZID"] = end.params["TZID"] = zone.key
+    return start, end
+
+
+def _vevent(entry: Entry, stamp: datetime, status: str) -> icalendar.Event:
+    event = icalendar.Event()
+    event.add("UID", _identifier(entry.uid))
+    event.add("SEQUENCE", entry.sequence)
+    for name, moment in (("DTSTAMP", stamp), ("CREATED", entry.created), ("LAST-MODIFIED", entry.modified)):
+        if moment.tzinfo is None:
+            raise ValueError(f"{name} needs a zone")
+        event.add(name, moment.astimezone(UTC))
+    start, end = _written(entry)
+    event.add("DTSTART", start)
+    event.add("DTEND", end)
+    event.add("STATUS", status)
+    event.add("TRANSP", "OPAQUE")
+    event.add("CLASS", "PRIVATE" if entry.protected else "PUBLIC")
+    event.add("SUMMARY", _Text(texts.line(entry.summary)))
+    if description := texts.lines(entry.description):
+        event.add("DESCRIPTION", _Text(description))
+    if location := texts.line(entry.location, ", "):
+        event.add("LOCATION", _Text(location))
+    if entry.url:
+        event.add("URL", _uri(entry.url))
+    if entry.join_link:
+        link = _uri(entry.join_link)
+        link.params["VALUE"] = "URI"
+        event.add("CONFERENCE", link)
+    if entry.categories:
+        categories = icalendar.vCategory([])
+        categories.cats = [_Text(texts.line(category)) for category in entry.categories]
+        event.add("CATEGORIES", categories)
+    if entry.organiser_address:
+        event.add("ORGANIZER", _who(entry.organiser_name, entry.organiser_address))
+    return event
+
+
+def _calendar(method: str, entry: Entry, event: icalendar.Event) -> bytes:
+    calendar = icalendar.Calendar()
+    calendar.add("VERSION", "2.0")
+    calendar.add("PRODID", _Text(PRODID))
+    calendar.add("METHOD", method)
+    if isinstance(entry.start.tzinfo, ZoneInfo):
+        calendar.add_component(timezone.rules(entry.start.tzinfo, entry.start))
+    calendar.add_component(event)
+    return bytes(calendar.to_ical())
+
+
+def request(invitation: Invitation, stamp: datetime) -> bytes:
+    """Ask one attendee to one talk, or tell them what changed (RFC 5546 §3.2.2).
+
+    `stamp` is aware and later than every DTSTAMP this attendee has had. Returns UTF-8 with CRLF, folded at 75
+    octets. Raises ValueError for times without a zone, an end before the start, an address or UID that is none.
+    """
+    event = _vevent(invitation, stamp, "CONFIRMED")
+    event.add("ATTENDEE", _attendee(invitation))
+    return _calendar("REQUEST", invitation, event)
+
+
+def cancel(invitation: Invitation, stamp: datetime) -> bytes:
+    """Take one talk out of one attendee's calendar (RFC 5546 §3.2.5): same UID, a SEQUENCE above the last one sent.
+
+    `stamp`, result and errors as `request`.
+    """
+    event = _vevent(invitation, stamp, "CANCELLED")
+    event.add("ATTENDEE", _attendee(invitation))
+    return _calendar("CANCEL", invitation, event)
+
+
+def publish(entry: Entry, stamp: datetime) -> bytes:
+    """A file for "only add to calendar" (RFC 5546 §3.2.1): nobody is asked, nobody is named as attendee.
+
+    `stamp`, result and errors as `request`.
+    """
+    return _calendar("PUBLISH", entry, _vevent(entry, stamp, "CONFIRMED"))

@@ -1,0 +1,157 @@
+"""The database: one session, one way to write, migrations at start.
+
+SQLite is opened so that no update is lost: the driver sends no BEGIN of its own, reads are deferred and
+`write()` begins IMMEDIATE (docs/decisions/0003).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from blinker import Signal
+from flask import Flask, current_app, g
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import event
+from sqlalchemy.orm import DeclarativeBase
+
+from whatsnext.errors import NotMigrated, SettingRefused
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+WAL_SAFE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+MIGRATION_LOCK = 7_341_882
+MILLISECONDS = {"statement_timeout": 30_000, "lock_timeout": 15_000, "idle_in_transaction_session_timeout": 60_000}
+
+written = Signal("written")
+"""Sent after a commit that may have left something to do; jobs wake on it."""
+
+
+class Base(DeclarativeBase):
+    metadata = sa.MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+
+
+def init_app(app: Flask, url: str, *, wal_backported: bool) -> None:
+    """Bind the database to `app`. `url` is an SQLAlchemy URL; the engine opens no connection yet."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(url)
+    db.init_app(app)
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            _prepare_sqlite(db.engine, wal_backported=wal_backported)
+        else:
+            event.listen(db.engine, "first_connect", _refuse_unsafe_postgresql)
+
+
+def _engine_options(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": 15}}
+    options = " ".join(f"-c {name}={value}" for name, value in MILLISECONDS.items())
+    return {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 4, "connect_args": {"options": options}}
+
+
+def journal_mode(version: tuple[int, int, int], *, wal_backported: bool) -> str:
+    """`wal` where the linked SQLite cannot lose a commit at a checkpoint, else `delete` (safety.md B1)."""
+    fixed = wal_backported or version >= WAL_SAFE[0] or any(version[:2] == v[:2] and version >= v for v in WAL_SAFE)
+    return "wal" if fixed else "delete"
+
+
+def _prepare_sqlite(engine: sa.Engine, *, wal_backported: bool) -> None:
+    mode = journal_mode(sqlite3.sqlite_version_info, wal_backported=wal_backported)
+
+    @event.listens_for(engine, "connect")
+    def _open(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in (f"journal_mode={mode}", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        immediate = connection.get_execution_options().get("sqlite_begin") == "IMMEDIATE"
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN DEFERRED")
+
+
+def _refuse_unsafe_postgresql(connection: Any, _record: object) -> None:
+    """A server that may forget a commit is refused (safety.md B2). A cluster of the tests says so itself."""
+    for name in ("fsync", "synchronous_commit"):
+        value = connection.execute(f"SHOW {name}").fetchone()[0]
+        allowed = connection.execute("SELECT current_setting('whatsnext.throwaway', true)").fetchone()[0] == "on"
+        if value == "off" and not allowed:
+            raise SettingRefused(f"DATABASE_URL: the PostgreSQL server has {name}=off and may lose what it confirmed")
+
+
+@contextlib.contextmanager
+def write() -> Iterator[None]:
+    """One use case, one transaction: commits at the end, rolls back on any error, refuses to nest.
+
+    On SQLite it holds the write lock from the beginning. Sends `written` after the commit.
+    """
+    if g.get("writing"):
+        raise RuntimeError("write() does not nest: one use case, one transaction")
+    g.writing = True
+    db.session.rollback()
+    try:
+        db.session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+        yield
+        db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+    finally:
+        g.writing = False
+    written.send(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def upgrade(app: Flask) -> None:
+    """Bring the tables to the newest revision, once, whoever starts at the same moment (docs/decisions/0004)."""
+    with app.app_context():
+        engine = db.engine
+        with engine.connect() as connection:
+            migrate(connection, "head")
+        engine.dispose()
+
+
+def migrate(connection: sa.Connection, revision: str) -> None:
+    """Move the tables to `revision` (up or down) in one transaction under a lock; on failure nothing has changed.
+
+    Foreign keys are off while SQLite rebuilds tables, else child rows would be deleted, and are checked before
+    the commit.
+    """
+    sqlite = connection.dialect.name == "sqlite"
+    raw = connection.connection.driver_connection
+    if sqlite and raw is not None:
+        raw.execute("PRAGMA foreign_keys=OFF")
+    connection = connection.execution_options(sqlite_begin="IMMEDIATE")
+    with connection.begin():
+        if not sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        down = revision == "base" or revision.startswith("-")
+        (command.downgrade if down else command.upgrade)(config, revision)
+        if sqlite and (orphans := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+            raise NotMigrated(f"{len(orphans)} rows point to nothing after the migration")
+    if sqlite and raw is not None:
+        raw.execute("PRAGMA foreign_keys=ON")
+
+
+def alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config

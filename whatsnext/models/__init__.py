@@ -1,0 +1,39 @@
+"""The tables. Importing this package makes them all known to the metadata."""
+
+from whatsnext.models.agency import Agency
+from whatsnext.models.event import Event, EventSpeaker, EventState, Mode
+from whatsnext.models.housekeeping import JobRun, RateLimit
+from whatsnext.models.message import UNSETTLED, Kind, Mailing, Message, MessageState
+from whatsnext.models.page import Page
+from whatsnext.models.person import Person
+from whatsnext.models.registration import CancelledBy, PartStat, Registration, Status
+from whatsnext.models.series import Series
+from whatsnext.models.signin import SignedIn, SignInLink
+from whatsnext.models.speaker import Speaker
+from whatsnext.models.theme import Theme
+
+__all__ = [
+    "UNSETTLED",
+    "Agency",
+    "CancelledBy",
+    "Event",
+    "EventSpeaker",
+    "EventState",
+    "JobRun",
+    "Kind",
+    "Mailing",
+    "Message",
+    "MessageState",
+    "Mode",
+    "Page",
+    "PartStat",
+    "Person",
+    "RateLimit",
+    "Registration",
+    "Series",
+    "SignInLink",
+    "SignedIn",
+    "Speaker",
+    "Status",
+    "Theme",
+]

@@ -1,0 +1,25 @@
+"""Small tables of the machinery: attempts counted, periodic work won."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from whatsnext.db import Base
+
+
+class RateLimit(Base):
+    """How often a key was used in its window; `ends` in seconds since 1970."""
+
+    __tablename__ = "rate_limit"
+    key: Mapped[str] = mapped_column(sa.String(300), primary_key=True)
+    count: Mapped[int]
+    ends: Mapped[float] = mapped_column(index=True)
+
+
+class JobRun(Base):
+    """The last slot in which a periodic job ran, so that it runs once however many workers there are."""
+
+    __tablename__ = "job_run"
+    name: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    slot: Mapped[int] = mapped_column(sa.BigInteger)

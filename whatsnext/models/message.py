@@ -1,0 +1,117 @@
+"""The outbox: one mail owed to one address."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from whatsnext.db import Base
+from whatsnext.models.event import Event
+from whatsnext.models.person import Person
+from whatsnext.models.registration import Registration
+from whatsnext.models.types import UtcDateTime, choice, personal
+
+
+class Kind(StrEnum):
+    """Every mail the application sends; each has a row in mail/kinds.py and a folder in templates/mail/."""
+
+    CONFIRMATION_REQUEST = "confirmation_request"
+    ALREADY_REGISTERED = "already_registered"
+    WAITING = "waiting"
+    INVITATION = "invitation"
+    PROMOTION = "promotion"
+    OFFER = "offer"
+    UPDATE = "update"
+    CANCELLATION = "cancellation"
+    EVENT_CANCELLATION = "event_cancellation"
+    ORGANISER_MESSAGE = "organiser_message"
+    SIGN_IN = "sign_in"
+    NEW_LINK = "new_link"
+    BARRIER_REPORT = "barrier_report"
+    SECURITY_NOTICE = "security_notice"
+
+
+class MessageState(StrEnum):
+    OWED = "owed"
+    SENDING = "sending"
+    DEFERRED = "deferred"
+    SENT = "sent"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    LAPSED = "lapsed"
+    HELD = "held"
+
+
+UNSETTLED = (MessageState.OWED, MessageState.SENDING, MessageState.DEFERRED, MessageState.HELD)
+
+
+class Message(Base):
+    """One mail owed to one address, in the transaction that caused it.
+
+    `not_before` is the next try or the end of a lease; `tries` says whose lease it is. `raw` holds the bytes from the
+    first claim until the message is settled, so that a retry sends the same. `sequence` is the SEQUENCE promised.
+    """
+
+    __tablename__ = "message"
+    __table_args__ = (
+        sa.Index("ix_message_due", "state", "not_before", "id"),
+        sa.Index("ix_message_registration", "registration_id", "state"),
+        sa.Index("ix_message_event", "event_id", "state"),
+        sa.Index("ix_message_recent", "person_id", "created_at"),
+        sa.Index("ix_message_unproved", "unproved", "created_at"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[Kind] = mapped_column(choice(Kind))
+    state: Mapped[MessageState] = mapped_column(choice(MessageState), default=MessageState.OWED)
+    person_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
+    registration_id: Mapped[int | None] = mapped_column(sa.ForeignKey("registration.id"))
+    event_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event.id"))
+    mailing_id: Mapped[int | None] = mapped_column(sa.ForeignKey("mailing.id"), index=True)
+    recipient: Mapped[str] = mapped_column(
+        sa.String(254), info=personal("to deliver the mail", "organisers and operators", "as long as the person")
+    )
+    language: Mapped[str] = mapped_column(sa.String(2))
+    facts: Mapped[dict[str, Any]] = mapped_column(
+        sa.JSON,
+        default=dict,
+        info=personal("what the mail says", "organisers and operators", "until the mail is settled"),
+    )
+    unproved: Mapped[bool] = mapped_column(default=False)
+    sequence: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    not_before: Mapped[datetime] = mapped_column(UtcDateTime)
+    best_before: Mapped[datetime] = mapped_column(UtcDateTime)
+    tries: Mapped[int] = mapped_column(default=0)
+    message_id: Mapped[str] = mapped_column(sa.String(120), unique=True)
+    subject: Mapped[str] = mapped_column(
+        sa.String(300),
+        default="",
+        info=personal("to find the mail", "organisers and operators", "as long as the person"),
+    )
+    raw: Mapped[bytes | None] = mapped_column(
+        sa.LargeBinary,
+        deferred=True,
+        info=personal("to send the same bytes again", "nobody", "until the mail is settled"),
+    )
+    settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str] = mapped_column(sa.String(500), default="")
+
+    person: Mapped[Person | None] = relationship()
+    registration: Mapped[Registration | None] = relationship()
+    event: Mapped[Event | None] = relationship()
+
+
+class Mailing(Base):
+    """A message an organiser wrote to participants of one talk."""
+
+    __tablename__ = "mailing"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    event_id: Mapped[int] = mapped_column(sa.ForeignKey("event.id"), index=True)
+    author_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
+    subject: Mapped[str] = mapped_column(sa.String(200))
+    body: Mapped[str] = mapped_column(sa.Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -2,6 +2,7 @@
 
 import hypothesis  # first of all: imported in its own terminal summary it died now and then (CPython 3.11.7)
 
+# isort: split
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +28,7 @@ BROWSER_FLAGS = (
     "--disable-dev-shm-usage",
 )
 
-pytest_plugins = ["tests.databases", "tests.factories"]
+pytest_plugins = ["tests.factories", "tests.databases"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -97,7 +97,7 @@ class Database:
 
 
 class Visitor(FlaskClient):
-    """A browser without scripts. Each request has a context of its own, as in the server, and reads what was committed."""
+    """A browser without scripts. Each request has a context of its own, as in the server."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         if has_app_context():  # not while it follows a redirect

@@ -54,7 +54,8 @@ class Make:
     def theme(self, **given: Any) -> Theme:
         number = next(self._number)
         series = given.pop("series", None) or self._only(Series, self.series)
-        return self._add(Theme(**{"series_id": series.id, "slug": f"thema-{number}", "name": f"Thema {number}", **given}))
+        filled = {"series_id": series.id, "slug": f"thema-{number}", "name": f"Thema {number}"}
+        return self._add(Theme(**{**filled, **given}))
 
     def agency(self, **given: Any) -> Agency:
         return self._add(Agency(**{"name": f"Landesamt {next(self._number)}", "city": "Berlin", **given}))

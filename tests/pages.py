@@ -24,7 +24,7 @@ class Form:
         self.values.setdefault(name, []).append(value)
 
     def filled(self, changes: dict[str, Any]) -> tuple[str, dict[str, list[str]]]:
-        """Where it goes and what it sends with these changes. A name the form does not have is refused; None unticks."""
+        """Where it goes and what it sends with these changes. An unknown name is refused; None unticks."""
         unknown = set(changes) - self.names
         assert not unknown, f"the form has no field {sorted(unknown)}, only {sorted(self.names)}"
         sent = {name: values for name, values in self.values.items() if name not in changes}
@@ -90,9 +90,8 @@ class Page(HTMLParser):
 
     def _field(self, form: Form, tag: str, given: dict[str, str]) -> None:
         name, kind, disabled = given.get("name", ""), given.get("type", "text"), "disabled" in given
-        if tag == "option" and self._choice is not None:
-            if "selected" in given or self._choice not in form.values:
-                form.values[self._choice] = [given.get("value", "")]
+        if tag == "option" and self._choice and ("selected" in given or self._choice not in form.values):
+            form.values[self._choice] = [given.get("value", "")]
         if not name or disabled:
             return
         form.names.add(name)
@@ -101,9 +100,11 @@ class Page(HTMLParser):
         elif tag == "textarea":
             self._area = name
             form.add(name, "")
+        elif tag == "input" and kind in ("checkbox", "radio"):
+            if "checked" in given:
+                form.add(name, given.get("value", "on"))
         elif tag == "input" and kind not in ("submit", "button", "image", "reset", "file"):
-            if kind not in ("checkbox", "radio") or "checked" in given:
-                form.add(name, given.get("value", "on" if kind in ("checkbox", "radio") else ""))
+            form.add(name, given.get("value", ""))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in UNSEEN:

@@ -33,8 +33,8 @@ def free_port() -> int:
 
 
 def _postgresql_programs() -> Path:
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4].split(".")[0]))
-    found = installed[-1] if installed else shutil.which("initdb")
+    installed = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    found = max(installed, key=lambda path: int(path.parts[4]), default=None) or shutil.which("initdb")
     if not found:
         pytest.fail("PostgreSQL is missing: apt-get install postgresql, or --database=sqlite", pytrace=False)
     return Path(found).resolve().parent
@@ -142,7 +142,9 @@ class MailServer:
         """What this address got, oldest first."""
         return [mail for mail in self.mails if address in mail.recipients]
 
-    async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: Any) -> str:
+    async def handle_RCPT(
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
         if refused := self.answers.get(address):
             return refused
         envelope.rcpt_tos.append(address)

@@ -43,12 +43,16 @@ def _instant(seconds: int | None) -> datetime | None:
 
 def _icaljs(want: str, calendars: list[bytes]) -> Any:
     question = json.dumps({"want": want, "calendars": [calendar.decode() for calendar in calendars]})
-    done = subprocess.run(
-        [_node(), "icaljs.mjs"], cwd=HERE, input=question, capture_output=True, text=True, encoding="utf-8", timeout=120
-    )
+    done = _run(_node(), "icaljs.mjs", said=question)
     if done.returncode:
         pytest.fail(f"ical.js cannot read a calendar:\n{done.stderr}", pytrace=False)
     return json.loads(done.stdout)
+
+
+def _run(*command: str, said: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, check=False, cwd=HERE, input=said, capture_output=True, text=True, encoding="utf-8", timeout=300
+    )
 
 
 @cache
@@ -60,9 +64,7 @@ def _node() -> str:
     if not (HERE / "node_modules" / "ical.js" / "package.json").is_file():
         if not npm:
             pytest.fail("The calendar tests need npm to install ical.js: apt-get install npm", pytrace=False)
-        done = subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True, timeout=300
-        )
+        done = _run(npm, "ci", "--no-audit", "--no-fund")
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             pytest.fail(f"`npm ci` in tests/interop could not install ical.js: {last}", pytrace=False)
@@ -72,7 +74,8 @@ def _node() -> str:
 def read_with_vobject(calendar: bytes) -> dict[str, Any]:
     """What vobject reads in the first VEVENT of `calendar`."""
     text = calendar.decode()
-    for zone in vobject.readOne(text, transform=False).contents.get("vtimezone", []):
+    raw = vobject.readOne(text, transform=False)
+    for zone in raw.contents.get("vtimezone", []):
         registerTzid(zone.tzid.value, None)  # else the first VTIMEZONE of that name in this process is the one it uses
     read = vobject.readOne(text)
     event = read.vevent
@@ -82,7 +85,8 @@ def read_with_vobject(calendar: bytes) -> dict[str, Any]:
         "events": len(read.vevent_list),
         "alarms": len(event.contents.get("valarm", [])),
         **{name: _value(event, name) for name in ("uid", "status", "transp", "class", "summary", "description")},
-        **{name: _value(event, name) for name in ("location", "url", "conference")},
+        **{name: _value(event, name) for name in ("location", "url")},
+        "conference": _value(raw.vevent, "conference"),  # newer than vobject, which takes it for a text
         "sequence": int(event.sequence.value),
         "stamp": _utc(event, "dtstamp"),
         "created": _utc(event, "created"),

@@ -31,9 +31,9 @@ def texts_of_the_sources(root: Path = ROOT) -> Catalog:
     """Every text that the code and the templates ask a translation for, as an empty catalogue."""
     found = Catalog(project="whatsnext")
     with (root / "babel.cfg").open() as file:
-        methods, options = parse_mapping_cfg(file)
+        methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]
     for name, _line, text, comments, context in extract_from_dir(root, methods, options, KEYWORDS):
-        found.add(text, None, [(name, None)], auto_comments=comments, context=context)
+        found.add(text, None, [(name, 0)], auto_comments=comments, context=context)
     return found
 
 

@@ -1,1 +1,7 @@
-"""attendee."""
+"""Pages for whoever holds a place: reached by a mailed link, or signed in."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+bp = Blueprint("attendee", __name__, url_prefix="/registrations/<key>")

@@ -1,1 +1,7 @@
-"""public."""
+"""Pages for everyone: talks, themes, signing up, legal pages."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+bp = Blueprint("public", __name__)

@@ -1,0 +1,275 @@
+"""What each attendee's calendar is owed: invitation, update, cancellation, and the SEQUENCE of each (RFC 5546 §2.1.4).
+
+The SEQUENCE owed to a person never falls: it is at least the event's, and above every one owed before whenever the
+calendar must change, so that a new sign-up after a CANCEL is not taken for an old mail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from whatsnext import i18n
+from whatsnext.db import db
+from whatsnext.i18n import gettext as _
+from whatsnext.models import UNSETTLED, Event, Kind, Message, PartStat, Person, Registration, Status
+from whatsnext.services import outbox
+
+INVITING = (Kind.INVITATION, Kind.PROMOTION)
+WORDS_ONLY = {"title", "description"}
+"""A typo in these may be mended without a message; every other change leaves a calendar stale."""
+
+Facts = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that differs, in words of the language spoken now. `public`: everyone may read it."""
+
+    label: str
+    old: str
+    new: str
+    public: bool = True
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who hears of a change: people with a place, in line, with an offer; `held` have not proved their address."""
+
+    confirmed: int = 0
+    waiting: int = 0
+    offered: int = 0
+    held: int = 0
+
+    @property
+    def told(self) -> int:
+        """How many get a mail."""
+        return self.confirmed + self.waiting + self.offered
+
+
+def facts(event: Event) -> Facts:
+    """What a calendar entry shows of an event, as plain JSON; instants as ISO 8601 in UTC."""
+    return {
+        "title": event.title,
+        "starts": event.starts_at.isoformat() if event.starts_at else "",
+        "ends": event.ends_at.isoformat() if event.ends_at else "",
+        "zone": event.zone,
+        "where": event.address if event.on_site else "",
+        "on_site": "yes" if event.on_site else "",
+        "online": "yes" if event.online else "",
+        "join_link": event.join_link if event.online else "",
+        "dial_in": event.dial_in if event.online else "",
+        "description": "\n\n".join(part for part in (event.summary, event.agenda) if part),
+        "state": event.state.value,
+    }
+
+
+def differ(before: Facts, after: Facts) -> set[str]:
+    """The keys of what a calendar must show anew."""
+    return {key for key in after if before.get(key, "") != after[key]}
+
+
+def changes(before: Facts, after: Facts) -> list[Change]:
+    """Old and new side by side: the one source of these words for editor, page, mail and calendar."""
+    rows = [
+        Change(_("Title"), before["title"], after["title"]),
+        Change(_("When"), when_in_words(before), when_in_words(after)),
+        Change(_("Where"), where_in_words(before), where_in_words(after)),
+        Change(_("Join link"), before["join_link"] or "–", after["join_link"] or "–", public=False),
+        Change(_("Dial-in by phone"), before["dial_in"] or "–", after["dial_in"] or "–", public=False),
+        Change(_("Summary and agenda"), before["description"] or "–", after["description"] or "–"),
+    ]
+    return [row for row in rows if row.old != row.new]
+
+
+def when_in_words(event_facts: Facts) -> str:
+    """ "Do., 14. Januar 2027, 14:00–15:30 Uhr (Berlin)"."""
+    if not event_facts["starts"]:
+        return _("not fixed yet")
+    start, end = datetime.fromisoformat(event_facts["starts"]), datetime.fromisoformat(event_facts["ends"])
+    return i18n.span(start, end, event_facts["zone"])
+
+
+def where_in_words(event_facts: Facts) -> str:
+    """ "Kommandantenstraße 18, Berlin und online"."""
+    address = event_facts["where"] or (_("on site") if event_facts["on_site"] else "")
+    if address and event_facts["online"]:
+        return _("%(address)s and online", address=address)
+    return address or _("online")
+
+
+def audience(event: Event) -> Audience:
+    """Who hears of a change to this event. Reads, one query."""
+    proved = Registration.proved_at.is_not(None)
+    rows = db.session.execute(
+        sa.select(Registration.status, proved, sa.func.count())
+        .where(Registration.event_id == event.id)
+        .group_by(Registration.status, proved)
+    )
+    counts: dict[tuple[Status, bool], int] = {(status, bool(known)): number for status, known, number in rows}
+    return Audience(
+        confirmed=sum(counts.get((Status.CONFIRMED, known), 0) for known in (True, False)),
+        waiting=counts.get((Status.WAITING, True), 0),
+        offered=counts.get((Status.OFFERED, True), 0),
+        held=counts.get((Status.HELD, False), 0) + counts.get((Status.WAITING, False), 0),
+    )
+
+
+def invite(registration: Registration, kind: Kind, now: datetime) -> Message:
+    """Owe a REQUEST to someone who has just got a place (`kind` INVITATION or PROMOTION)."""
+    outbox.supersede(registration, (*INVITING, Kind.UPDATE, Kind.CANCELLATION, Kind.CONFIRMATION_REQUEST))
+    registration.sequence = _next_sequence(registration)
+    registration.partstat = PartStat.NEEDS_ACTION
+    return outbox.owe(kind, now, registration=registration, sequence=registration.sequence)
+
+
+def invite_again(registration: Registration, now: datetime) -> Message:
+    """Owe the newest invitation once more: same SEQUENCE, a later DTSTAMP."""
+    outbox.supersede(registration, INVITING)
+    sequence = registration.sequence if registration.sequence is not None else _next_sequence(registration)
+    registration.sequence = sequence
+    return outbox.owe(Kind.INVITATION, now, registration=registration, sequence=sequence)
+
+
+def withdraw(registration: Registration, now: datetime, details: dict[str, Any]) -> Message:
+    """Owe the mail that someone no longer takes part; with a CANCEL if they ever were invited."""
+    outbox.supersede(
+        registration,
+        (*INVITING, Kind.UPDATE, Kind.WAITING, Kind.OFFER, Kind.CONFIRMATION_REQUEST, Kind.ALREADY_REGISTERED),
+    )
+    if registration.sequence is not None:
+        registration.sequence = _next_sequence(registration)
+    return outbox.owe(
+        Kind.CANCELLATION, now, registration=registration, sequence=registration.sequence, facts=details
+    )
+
+
+def tell_change(event: Event, before: Facts, now: datetime, text: str = "") -> int:
+    """Raise SEQUENCE and owe everyone with a place, an offer or a place in line exactly one update.
+
+    Call with the event locked and already changed; `before` is what it showed. Mails that are not out yet are
+    superseded; the new one then tells the difference to what the person last knew. Returns how many are told.
+    """
+    if event.ends_at is not None and now >= event.ends_at:
+        return 0
+    db.session.flush()
+    event.sequence += 1
+    if differ(before, facts(event)) & {"starts", "ends", "zone"}:
+        _ask_anew(event)
+    _raise_sequences(event)
+    unsent = _take_unsent(event, (*INVITING, Kind.UPDATE), now)
+    rows = []
+    for registration in _hearers(event):
+        older = unsent.get(registration.id)
+        details = {"before": older.facts.get("before", before) if older else before, "text": text}
+        if older and older.kind in INVITING:
+            kind, details = older.kind, {}
+        else:
+            kind = Kind.UPDATE
+        rows.append(_row(kind, registration, event, details, now))
+    _insert(rows)
+    return len(rows)
+
+
+def tell_cancellation(event: Event, now: datetime) -> int:
+    """Owe everyone with a place, an offer or a place in line the news that the talk is off, with a CANCEL.
+
+    Call with the event locked and its state already CANCELLED. Returns how many are told.
+    """
+    if event.ends_at is not None and now >= event.ends_at:
+        return 0
+    db.session.flush()
+    event.sequence += 1
+    _raise_sequences(event)
+    outbox.supersede_event(event.id, [kind for kind in Kind if kind is not Kind.CANCELLATION], now)
+    rows = [_row(Kind.EVENT_CANCELLATION, registration, event, {}, now) for registration in _hearers(event)]
+    _insert(rows)
+    return len(rows)
+
+
+def _next_sequence(registration: Registration) -> int:
+    last = -1 if registration.sequence is None else registration.sequence
+    return max(registration.event.sequence, last + 1)
+
+
+def _raise_sequences(event: Event) -> None:
+    """The same rule as `_next_sequence`, for everyone with a place at once."""
+    above = Registration.sequence + 1
+    db.session.execute(
+        sa.update(Registration)
+        .where(Registration.event_id == event.id, Registration.status == Status.CONFIRMED)
+        .values(
+            sequence=sa.case(
+                (sa.or_(Registration.sequence.is_(None), above < event.sequence), event.sequence), else_=above
+            )
+        )
+        .execution_options(synchronize_session=False)
+    )
+    db.session.flush()
+
+
+def _ask_anew(event: Event) -> None:
+    """A new time makes an earlier answer void."""
+    db.session.execute(
+        sa.update(Registration)
+        .where(Registration.event_id == event.id, Registration.status == Status.CONFIRMED)
+        .values(partstat=PartStat.NEEDS_ACTION)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _hearers(event: Event) -> list[Any]:
+    """Rows (id, person_id, email, language, status, sequence) of those who are told, in order of arrival."""
+    told = sa.or_(
+        Registration.status.in_((Status.CONFIRMED, Status.OFFERED)),
+        sa.and_(Registration.status == Status.WAITING, Registration.proved_at.is_not(None)),
+    )
+    return list(
+        db.session.execute(
+            sa.select(
+                Registration.id,
+                Registration.person_id,
+                Person.email,
+                Registration.language,
+                Registration.status,
+                Registration.sequence,
+            )
+            .join(Registration.person)
+            .where(Registration.event_id == event.id, told)
+            .order_by(Registration.arrival)
+        )
+    )
+
+
+def _take_unsent(event: Event, kinds: tuple[Kind, ...], now: datetime) -> dict[int, Message]:
+    """The oldest unsent mail of these kinds by registration; all of them become superseded."""
+    unsent = db.session.scalars(
+        sa.select(Message)
+        .where(Message.event_id == event.id, Message.kind.in_(kinds), Message.state.in_(UNSETTLED))
+        .order_by(Message.id.desc())
+    )
+    oldest = {message.registration_id: message for message in unsent if message.registration_id is not None}
+    outbox.supersede_event(event.id, kinds, now)
+    return oldest
+
+
+def _row(kind: Kind, hearer: Any, event: Event, details: dict[str, Any], now: datetime) -> dict[str, Any]:
+    return outbox.row(
+        kind,
+        now,
+        event,
+        registration_id=hearer.id,
+        person_id=hearer.person_id,
+        recipient=hearer.email,
+        language=hearer.language,
+        sequence=hearer.sequence if hearer.status is Status.CONFIRMED else None,
+        facts=details,
+    )
+
+
+def _insert(rows: list[dict[str, Any]]) -> None:
+    if rows:
+        db.session.execute(sa.insert(Message), rows)

@@ -1,0 +1,223 @@
+"""Places and the line: the only file that counts places (design.md §3, safety.md R1, R2).
+
+HELD, OFFERED and CONFIRMED registrations take a place. The line is ordered by `arrival`, a number given once under
+the event's lock. Whoever has proved the address comes first; someone unproven keeps the number and is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from whatsnext.db import db
+from whatsnext.errors import NotFound
+from whatsnext.models import Event, EventState, Kind, Mode, Registration, Series, Status
+from whatsnext.services import invitations, outbox
+
+TAKING = (Status.HELD, Status.OFFERED, Status.CONFIRMED)
+ONE_HOLD_IN = timedelta(hours=24)
+SHORT_HOLD = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Places:
+    """How the places of one kind stand: `capacity` of them, `taken`, and how many people wait."""
+
+    capacity: int
+    taken: int
+    waiting: int
+
+    @property
+    def free(self) -> int:
+        """Places nobody has; 0 also when more are taken than there are."""
+        return max(0, self.capacity - self.taken)
+
+
+def lock(event_id: int) -> Event:
+    """The event, locked until the transaction ends; whoever counts places holds this lock. Raises NotFound."""
+    event = db.session.scalar(
+        sa.select(Event).where(Event.id == event_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if event is None:
+        raise NotFound
+    return event
+
+
+def touch(event: Event) -> None:
+    """Raise the versions of the pages that show this event, so that nobody is answered with an old one."""
+    event.page_version += 1
+    db.session.execute(
+        sa.update(Series)
+        .where(Series.id == event.series_id)
+        .values(page_version=Series.page_version + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def offered_modes(event: Event) -> list[Mode]:
+    """The ways the event is held."""
+    return [mode for mode, offered in ((Mode.ON_SITE, event.on_site), (Mode.ONLINE, event.online)) if offered]
+
+
+def capacity(event: Event, mode: Mode) -> int:
+    """How many places of this kind there are; 0 where the event is not held that way."""
+    if mode is Mode.ON_SITE:
+        return event.capacity_on_site if event.on_site else 0
+    return event.capacity_online if event.online else 0
+
+
+def places(events: Collection[Event]) -> dict[int, dict[Mode, Places]]:
+    """How the places of these events stand, by event id and the modes each is held in. One query."""
+    counts = _counts([event.id for event in events])
+    return {
+        event.id: {
+            mode: Places(
+                capacity(event, mode),
+                sum(counts.get((event.id, mode, status), 0) for status in TAKING),
+                counts.get((event.id, mode, Status.WAITING), 0),
+            )
+            for mode in offered_modes(event)
+        }
+        for event in events
+    }
+
+
+def free_places(event: Event, mode: Mode) -> int:
+    """Places nobody has. Only under the event's lock does the number hold."""
+    taken = db.session.scalar(
+        sa.select(sa.func.count())
+        .select_from(Registration)
+        .where(Registration.event_id == event.id, Registration.mode == mode, Registration.status.in_(TAKING))
+    )
+    return max(0, capacity(event, mode) - (taken or 0))
+
+
+def anyone_waits(event: Event, mode: Mode) -> bool:
+    """Whether someone with a proved address is in line, so that a newcomer must queue."""
+    proved = _line(event, mode).where(Registration.proved_at.is_not(None), Registration.offer_lapsed_at.is_(None))
+    return db.session.scalars(proved.limit(1)).first() is not None
+
+
+def place_in_line(registration: Registration) -> int:
+    """1 for the next to move up; 0 for someone who is not in line."""
+    if registration.status is not Status.WAITING:
+        return 0
+    before = sa.select(sa.func.count()).where(
+        Registration.event_id == registration.event_id,
+        Registration.mode == registration.mode,
+        Registration.status == Status.WAITING,
+        Registration.arrival < registration.arrival,
+    )
+    return 1 + (db.session.scalar(before) or 0)
+
+
+def next_arrival(event: Event) -> int:
+    """A new number in order of arrival. Call under the event's lock; never given twice."""
+    event.last_arrival += 1
+    return event.last_arrival
+
+
+def fill(event: Event, now: datetime) -> list[Registration]:
+    """Give free places to those longest in line, in every mode, and owe each what tells them.
+
+    Call with the event locked, after anything that frees or adds places. Until `promotion_stops_hours` before the
+    talk the next one is promoted; after that the next one is asked (an offer); nothing moves once the talk has
+    begun. Returns those who moved, in order.
+    """
+    if event.state is not EventState.PUBLISHED or event.starts_at is None or now >= event.starts_at:
+        return []
+    db.session.flush()
+    asking = now >= event.starts_at - timedelta(hours=event.series.promotion_stops_hours)
+    moved: list[Registration] = []
+    for mode in offered_modes(event):
+        free = free_places(event, mode)
+        if not free:
+            continue
+        proved = _next(event, mode, free, asking=asking)
+        for registration in proved:
+            (_ask if asking else _promote)(registration, now)
+        moved += proved
+        moved += _hold_for_unproved(event, mode, free - len(proved), now)
+    if moved:
+        touch(event)
+    return moved
+
+
+def shorten_holds(event: Event, mode: Mode) -> None:
+    """While someone proved waits, unproven holds last 15 minutes from their start (safety.md R3)."""
+    held = db.session.scalars(
+        sa.select(Registration).where(
+            Registration.event_id == event.id, Registration.mode == mode, Registration.status == Status.HELD
+        )
+    )
+    for registration in held:
+        if registration.held_at and registration.hold_ends_at:
+            registration.hold_ends_at = min(registration.hold_ends_at, registration.held_at + SHORT_HOLD)
+
+
+def may_hold(registration: Registration, now: datetime) -> bool:
+    """Whether this address may hold a place unproven: once per talk in 24 hours (safety.md R3)."""
+    return registration.held_at is None or registration.held_at <= now - ONE_HOLD_IN
+
+
+def _line(event: Event, mode: Mode) -> sa.Select[tuple[Registration]]:
+    return sa.select(Registration).where(
+        Registration.event_id == event.id, Registration.mode == mode, Registration.status == Status.WAITING
+    )
+
+
+def _next(event: Event, mode: Mode, number: int, *, asking: bool) -> list[Registration]:
+    proved = _line(event, mode).where(Registration.proved_at.is_not(None))
+    if asking:  # whoever let an offer lapse is not asked again
+        proved = proved.where(Registration.offer_lapsed_at.is_(None))
+    return list(db.session.scalars(proved.order_by(Registration.arrival).limit(number)))
+
+
+def _promote(registration: Registration, now: datetime) -> None:
+    registration.status = Status.CONFIRMED
+    registration.confirmed_at = registration.changed_at = now
+    outbox.supersede(registration, (Kind.WAITING, Kind.OFFER))
+    invitations.invite(registration, Kind.PROMOTION, now)
+
+
+def _ask(registration: Registration, now: datetime) -> None:
+    event = registration.event
+    ends = now + timedelta(hours=event.series.offer_hours)
+    registration.status = Status.OFFERED
+    registration.offer_ends_at = min(ends, event.starts_at) if event.starts_at else ends
+    registration.changed_at = now
+    outbox.supersede(registration, (Kind.WAITING,))
+    outbox.owe(Kind.OFFER, now, registration=registration, best_before=registration.offer_ends_at)
+
+
+def _hold_for_unproved(event: Event, mode: Mode, number: int, now: datetime) -> list[Registration]:
+    """Places nobody proved waits for are held for those who have yet to prove their address, in order."""
+    if number <= 0:
+        return []
+    unproved = (
+        _line(event, mode)
+        .where(
+            Registration.proved_at.is_(None),
+            Registration.hold_ends_at > now,
+            sa.or_(Registration.held_at.is_(None), Registration.held_at <= now - ONE_HOLD_IN),
+        )
+        .order_by(Registration.arrival)
+        .limit(number)
+    )
+    held = list(db.session.scalars(unproved))
+    for registration in held:
+        registration.status = Status.HELD
+        registration.held_at = registration.changed_at = now
+    return held
+
+
+def _counts(event_ids: list[int]) -> dict[tuple[int, Mode, Status], int]:
+    rows = db.session.execute(
+        sa.select(Registration.event_id, Registration.mode, Registration.status, sa.func.count())
+        .where(Registration.event_id.in_(event_ids), Registration.status.in_((*TAKING, Status.WAITING)))
+        .group_by(Registration.event_id, Registration.mode, Registration.status)
+    )
+    return {(event_id, mode, status): number for event_id, mode, status, number in rows}

@@ -156,7 +156,7 @@ def _vevent(entry: Entry, stamp: datetime, status: str) -> icalendar.Event:
         categories = icalendar.vCategory([])
         categories.cats = [_Text(texts.line(category)) for category in entry.categories]
         event.add("CATEGORIES", categories)
-    if entry.organiser_address:
+    if entry.organiser_address or isinstance(entry, Invitation):
         event.add("ORGANIZER", _who(entry.organiser_name, entry.organiser_address))
     return event
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from whatsnext.calendars import texts
 from whatsnext.calendars.invitation import Entry
 
-LONGEST_DESCRIPTION = 3000  # octets as escaped: a link of more than some 8,000 is refused on the way
+LONGEST_DESCRIPTION = 2000  # octets as escaped, in HTML up to 2.7 times that; links over some 8,000 are refused
 
 
 def _link(base: str, **parameters: str) -> str:

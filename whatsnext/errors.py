@@ -203,6 +203,49 @@ class OpensAfterCloses(DomainError):
     field = "registration_opens"
 
 
+class TitleMissing(DomainError):
+    text = _("Give the talk a title.")
+    field = "title"
+
+
+class DateOutOfRange(DomainError):
+    text = _("Choose a date between the years %(first)s and %(last)s.")
+    field = "date"
+
+
+class CapacityBelowZero(DomainError):
+    text = _("Give a number of places, 0 or more.")
+
+
+class JoinLinkRefused(DomainError):
+    """Something that no browser opens as a page."""
+
+    text = _("Write the whole address of the video conference, beginning with https://.")
+    field = "join_link"
+
+
+class SeriesMissing(DomainError):
+    """A talk belongs to a series; there is none yet."""
+
+    text = _("Create a series first; every talk belongs to one.")
+    field = "series_id"
+
+
+class ThemeOfOtherSeries(DomainError):
+    text = _("This theme belongs to another series. Choose one of the talk's own series.")
+    field = "theme_id"
+
+
+class ModeInUse(DomainError):
+    """Ending a way of taking part that people have signed up for."""
+
+    text = _("%(people)s people have signed up for this way of taking part. Tell them first, then change it.")
+
+
+class NotPublished(DomainError):
+    text = _("This talk is still a draft; nobody has been told about it.")
+
+
 class NotReady(DomainError):
     """Publishing with something missing; `missing` is a list of (field, sentence)."""
 

@@ -20,6 +20,7 @@ from psycopg import sql
 from werkzeug.test import TestResponse
 
 from config import Settings
+from tests import servers
 from tests.factories import NOON
 from tests.pages import Page
 from whatsnext import clock, i18n
@@ -72,15 +73,18 @@ class Database:
 
     def reset(self) -> None:
         """Empty every table, forget the mails and the applications with other settings."""
-        for app in self.apps:
-            with app.app_context():
-                db.engine.dispose()
+        self.disconnect()
         del self.apps[1:]
         shutil.rmtree(self.instance / "mail", ignore_errors=True)
         if self.kind == "sqlite":
             self._copy_the_empty_file()
         else:
             self._truncate()
+
+    def disconnect(self) -> None:
+        for app in self.apps:
+            with app.app_context():
+                db.engine.dispose()
 
     def _copy_the_empty_file(self) -> None:
         for leftover in self._file.parent.glob(self._file.name + "-*"):
@@ -100,7 +104,7 @@ class Database:
 def _create_app(settings: Settings) -> Flask:
     try:
         return import_module("whatsnext.app").create_app(settings)
-    except ImportError:  # the upper floors are being built
+    except (ImportError, AttributeError):  # the upper floors are being built
         app = Flask("whatsnext")
         app.config.update(
             SETTINGS=settings,
@@ -143,6 +147,7 @@ def _databases() -> Iterator[dict[str, Database]]:
     made: dict[str, Database] = {}
     yield made
     for database in made.values():
+        database.disconnect()
         shutil.rmtree(database.instance, ignore_errors=True)
 
 
@@ -178,6 +183,31 @@ def app(database: Database, request: pytest.FixtureRequest, at: Callable[[dateti
 def make_app(database: Database, app: Flask) -> Callable[..., Flask]:
     """An application with other settings on the same database: make_app(seat_hold_minutes=15)."""
     return database.create_app
+
+
+@pytest.fixture
+def serve(database: Database, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Start the application as a process on this database, several times if need be: address = serve(mail_port=2525).
+
+    Settings go by their field names in config.py. The processes end with the test; each must stop cleanly.
+    """
+    with contextlib.ExitStack() as running:
+
+        def start(**settings: Any) -> str:
+            port = servers.free_port()
+            given = {
+                "database_url": database.url,
+                "secret_key": SECRET,
+                "instance": database.instance,
+                "port": port,
+                "base_url": f"http://127.0.0.1:{port}",
+                **settings,
+            }
+            environment = {name.upper(): value for name, value in given.items()}
+            running.enter_context(servers.whatsnext(environment, tmp_path / f"serve-{port}.log"))
+            return f"http://127.0.0.1:{port}"
+
+        yield start
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -21,6 +22,8 @@ import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+ROOT = Path(__file__).parent.parent
 
 
 def free_port() -> int:
@@ -166,6 +169,54 @@ def mail_server() -> Iterator[MailServer]:
         yield sink
     finally:
         controller.stop()
+
+
+# --- the application itself ------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def whatsnext(settings: Mapping[str, Any], output: Path, command: str = "serve") -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m whatsnext <command>` as a process with these settings; ends it as an operator would, by SIGTERM.
+
+    `settings` go by their environment names. What it prints goes to the file `output`. Waits until it answers if it
+    serves, and fails if it does not stop cleanly.
+    """
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    environment |= {name: value for name, value in os.environ.items() if name.startswith("COV")}
+    environment |= {name: str(value) for name, value in settings.items()}
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "whatsnext", command],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        if "PORT" in settings:
+            _wait_for_answer(process, int(settings["PORT"]), output)
+        yield process
+        process.terminate()
+        code = process.wait(30)
+        assert code == 0, f"{command} ended with {code}:\n{output.read_text()}"
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _wait_for_answer(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail(f"the application does not answer:\n{output.read_text()}", pytrace=False)
 
 
 # --- what must not leave the machine ---------------------------------------------------------------------

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from flask_babel import LazyString
+
 from whatsnext.i18n import lazy_gettext as _
+from whatsnext.i18n import moment
 
 
 class SettingRefused(Exception):
@@ -68,6 +72,12 @@ class LinkExpired(DomainError):
     text = _("This link has expired.")
 
 
+class HoldExpired(DomainError):
+    """The address was not proved in time; the place may have gone to someone else."""
+
+    text = _("The time to confirm has run out. Sign up again with the same details.")
+
+
 class LinkUsed(DomainError):
     """A link that works once, used again."""
 
@@ -101,6 +111,9 @@ class RegistrationNotOpen(DomainError):
 
     text = _("Registration for this talk opens on %(opens)s.")
 
+    def __init__(self, opens: datetime, zone: str) -> None:
+        super().__init__(opens=LazyString(moment, opens, zone))
+
 
 class RegistrationClosed(DomainError):
     """After `Event.registration_closes`."""
@@ -131,6 +144,13 @@ class ModeNotOffered(DomainError):
 
     text = _("The talk is not offered this way. Choose another one.")
     field = "mode"
+
+
+class AlreadySignedUp(DomainError):
+    """An organiser adds someone who is registered."""
+
+    text = _("This person is signed up already.")
+    field = "email"
 
 
 class AlreadyCancelled(DomainError):

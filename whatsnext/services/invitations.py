@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from whatsnext import i18n
 from whatsnext.db import db
 from whatsnext.i18n import gettext as _
-from whatsnext.models import UNSETTLED, Event, Kind, Message, PartStat, Person, Registration, Status
+from whatsnext.models import UNSETTLED, Event, Kind, Message, Mode, PartStat, Person, Registration, Status
 from whatsnext.services import outbox
 
 INVITING = (Kind.INVITATION, Kind.PROMOTION)
@@ -134,6 +134,15 @@ def invite_again(registration: Registration, now: datetime) -> Message:
     return outbox.owe(Kind.INVITATION, now, registration=registration, sequence=sequence)
 
 
+def reinvite(registration: Registration, before: Mode, now: datetime) -> Message:
+    """Owe an update to someone who now takes part the other way: the entry's place and link change."""
+    unsent = outbox.supersede(registration, (*INVITING, Kind.UPDATE))
+    registration.sequence = _next_sequence(registration)
+    kind = next((message.kind for message in unsent if message.kind in INVITING), Kind.UPDATE)
+    details: dict[str, Any] = {"mode_before": before.value, "before": facts(registration.event), "text": ""}
+    return outbox.owe(kind, now, registration=registration, sequence=registration.sequence, facts=details)
+
+
 def withdraw(registration: Registration, now: datetime, details: dict[str, Any]) -> Message:
     """Owe the mail that someone no longer takes part; with a CANCEL if they ever were invited."""
     outbox.supersede(
@@ -142,9 +151,7 @@ def withdraw(registration: Registration, now: datetime, details: dict[str, Any])
     )
     if registration.sequence is not None:
         registration.sequence = _next_sequence(registration)
-    return outbox.owe(
-        Kind.CANCELLATION, now, registration=registration, sequence=registration.sequence, facts=details
-    )
+    return outbox.owe(Kind.CANCELLATION, now, registration=registration, sequence=registration.sequence, facts=details)
 
 
 def tell_change(event: Event, before: Facts, now: datetime, text: str = "") -> int:

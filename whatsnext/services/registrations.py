@@ -1,0 +1,276 @@
+"""A registration after it was made: give up, undo, change, switch, take an offer; what organisers do for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from whatsnext import tokens
+from whatsnext.db import db
+from whatsnext.errors import (
+    AlreadyCancelled,
+    AlreadySignedUp,
+    EventCancelled,
+    EventFull,
+    EventOver,
+    LineIsOver,
+    LinkExpired,
+    LinkInvalid,
+    ModeNotOffered,
+    NotFound,
+    OfferLapsed,
+)
+from whatsnext.models import CancelledBy, Event, EventState, Kind, Mode, Registration, Status
+from whatsnext.services import invitations, outbox, signup, waiting_list
+from whatsnext.tokens import Purpose
+
+OLD_NUMBER_FOR = timedelta(hours=24)
+LINK_LASTS = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What an undo or a switch would bring, said before it happens: a place, or this place in line."""
+
+    place: bool
+    line: int
+
+
+def manage_token(registration: Registration) -> str:
+    """The token of the link to one registration: until 30 days after the talk, or until "new link"."""
+    ends = (registration.event.ends_at or registration.created_at + timedelta(days=365)) + LINK_LASTS
+    return tokens.sign(Purpose.MANAGE, [registration.id, registration.link_generation], ends)
+
+
+def by_manage_token(token: str, now: datetime) -> Registration:
+    """The registration behind a manage link; reads. Raises LinkInvalid, LinkExpired (also after "new link")."""
+    registration_id, generation = tokens.read(Purpose.MANAGE, token, now)
+    registration = db.session.get(Registration, registration_id)
+    if registration is None:
+        raise LinkInvalid
+    if registration.link_generation != generation:
+        raise LinkExpired
+    return registration
+
+
+def offer_token(registration: Registration) -> str:
+    """The token of the link in an offer."""
+    ends = registration.event.ends_at or registration.created_at + timedelta(days=365)
+    return tokens.sign(Purpose.OFFER, [registration.id, registration.arrival], ends)
+
+
+def by_offer_token(token: str, now: datetime) -> Registration:
+    """The registration a place was offered to; reads. Raises LinkInvalid, LinkExpired."""
+    registration_id, arrival = tokens.read(Purpose.OFFER, token, now)
+    registration = db.session.get(Registration, registration_id)
+    if registration is None or registration.arrival != arrival:
+        raise LinkInvalid
+    return registration
+
+
+def by_ref(ref: str) -> Registration:
+    """The registration with this public reference; reads, decides nothing about who may see it. Raises NotFound."""
+    registration = db.session.scalar(sa.select(Registration).where(Registration.ref == ref))
+    if registration is None:
+        raise NotFound
+    return registration
+
+
+def cancel(registration_id: int, now: datetime, by: CancelledBy = CancelledBy.ATTENDEE) -> Registration:
+    """Give up a place or a place in line; the next in line moves up in the same transaction.
+
+    Raises AlreadyCancelled, EventCancelled, EventOver (the talk has ended).
+    """
+    registration = signup.locked(registration_id)
+    event = registration.event
+    if registration.status not in signup.ACTIVE:
+        raise AlreadyCancelled
+    if event.state is EventState.CANCELLED:
+        raise EventCancelled
+    if event.ends_at is not None and now >= event.ends_at:
+        raise EventOver
+    had_place = registration.status is Status.CONFIRMED
+    registration.status, registration.cancelled_by = Status.CANCELLED, by
+    registration.cancelled_at = registration.changed_at = now
+    invitations.withdraw(registration, now, {"by": by.value, "had_place": had_place})
+    waiting_list.touch(event)
+    waiting_list.fill(event, now)
+    return registration
+
+
+def undo_outlook(registration: Registration) -> Outlook:
+    """What an undo would bring now; reads."""
+    return _outlook(registration, registration.mode, registration.arrival)
+
+
+def switch_outlook(registration: Registration, mode: Mode) -> Outlook:
+    """What a switch to `mode` would bring now; reads."""
+    return _outlook(registration, mode, registration.arrival)
+
+
+def undo(registration_id: int, now: datetime) -> Registration:
+    """Take part after all: a place if one is free, else the place in line of the old number (24 hours; then a new one).
+
+    Raises AlreadyCancelled when an organiser had removed the person, EventCancelled, EventOver.
+    """
+    registration = signup.locked(registration_id)
+    if registration.status in signup.ACTIVE:
+        return registration
+    if registration.status is not Status.CANCELLED or registration.cancelled_by is not CancelledBy.ATTENDEE:
+        raise AlreadyCancelled
+    signup.refuse_unless_coming(registration.event, now)
+    if registration.cancelled_at is None or now - registration.cancelled_at > OLD_NUMBER_FOR:
+        registration.arrival = waiting_list.next_arrival(registration.event)
+    registration.cancelled_at = registration.cancelled_by = None
+    _wait_or_settle(registration, now)
+    return registration
+
+
+def change_details(
+    registration_id: int, name: str, agency: str, needs: str, now: datetime, *, needs_consent: bool
+) -> Registration:
+    """Change what the attendee typed. Without consent the needs are not kept."""
+    registration = signup.locked(registration_id)
+    registration.name, registration.agency = name, agency
+    registration.needs = needs if needs_consent else ""
+    registration.needs_consent_at = (registration.needs_consent_at or now) if registration.needs else None
+    registration.changed_at = now
+    if registration.proved_at is not None:
+        registration.person.name, registration.person.agency = name, agency
+    return registration
+
+
+def switch_mode(registration_id: int, mode: Mode, now: datetime, *, waiting_ok: bool = False) -> Registration:
+    """Take part the other way. Someone with a place keeps it unless the other one is free (else EventFull).
+
+    Someone waiting gets a free place there, or joins the other line with the same number if `waiting_ok`.
+    Raises ModeNotOffered, AlreadyCancelled, EventCancelled, EventOver.
+    """
+    registration = signup.locked(registration_id)
+    event = registration.event
+    if registration.status not in signup.ACTIVE:
+        raise AlreadyCancelled
+    signup.refuse_unless_coming(event, now)
+    if mode not in waiting_list.offered_modes(event):
+        raise ModeNotOffered
+    if mode is registration.mode:
+        return registration
+    place = _outlook(registration, mode, registration.arrival).place
+    if not place and (registration.status is Status.CONFIRMED or not waiting_ok):
+        raise EventFull
+    before = registration.mode
+    registration.mode, registration.changed_at = mode, now
+    if registration.status is Status.CONFIRMED:
+        db.session.flush()
+        invitations.reinvite(registration, before, now)
+        waiting_list.touch(event)
+        waiting_list.fill(event, now)
+    else:
+        _wait_or_settle(registration, now)
+        waiting_list.fill(event, now)
+    return registration
+
+
+def new_link(registration_id: int, now: datetime) -> Registration:
+    """End every link mailed so far and mail a new one."""
+    registration = signup.locked(registration_id)
+    registration.link_generation += 1
+    registration.changed_at = now
+    outbox.supersede(registration, (Kind.NEW_LINK,))
+    outbox.owe(Kind.NEW_LINK, now, registration=registration)
+    return registration
+
+
+def resend_invitation(registration_id: int, now: datetime) -> Registration:
+    """Owe the newest invitation again. Raises AlreadyCancelled without a place, EventOver, EventCancelled."""
+    registration = signup.locked(registration_id)
+    if registration.status is not Status.CONFIRMED:
+        raise AlreadyCancelled
+    signup.refuse_unless_coming(registration.event, now)
+    invitations.invite_again(registration, now)
+    return registration
+
+
+def take_offer(registration_id: int, now: datetime) -> Registration:
+    """Take the place that was offered. Twice is the same as once. Raises OfferLapsed, EventCancelled, EventOver."""
+    registration = signup.locked(registration_id)
+    if registration.status is Status.CONFIRMED:
+        return registration
+    signup.refuse_unless_coming(registration.event, now)
+    if registration.status is not Status.OFFERED or not registration.offer_ends_at or registration.offer_ends_at <= now:
+        raise OfferLapsed
+    _give_place(registration, Kind.INVITATION, now)
+    return registration
+
+
+def promote(registration_id: int, event_id: int, now: datetime) -> Registration:
+    """An organiser gives one waiting person a free place out of turn. Raises LineIsOver without one, NotFound."""
+    registration = signup.locked(registration_id)
+    if registration.event_id != event_id:
+        raise NotFound
+    if registration.status is Status.CONFIRMED:
+        return registration
+    signup.refuse_unless_coming(registration.event, now)
+    if registration.status not in (Status.WAITING, Status.OFFERED) or registration.proved_at is None:
+        raise AlreadyCancelled
+    if registration.status is Status.WAITING and not waiting_list.free_places(registration.event, registration.mode):
+        raise LineIsOver
+    _give_place(registration, Kind.PROMOTION, now)
+    return registration
+
+
+def add(event_id: int, name: str, email: str, agency: str, mode: Mode, now: datetime) -> Registration:
+    """An organiser signs someone up: a place if one is free, else a place in line. `email` is normalised.
+
+    Raises AlreadySignedUp, ModeNotOffered, EventCancelled, EventOver, NotFound.
+    """
+    event = waiting_list.lock(event_id)
+    if event.state is EventState.DRAFT:
+        raise NotFound
+    signup.refuse_unless_coming(event, now)
+    if mode not in waiting_list.offered_modes(event):
+        raise ModeNotOffered
+    person = signup.person_of(email, "de", now)
+    registration = db.session.scalar(
+        sa.select(Registration).where(Registration.event_id == event_id, Registration.person_id == person.id)
+    )
+    if registration and registration.status in signup.ACTIVE and registration.proved_at:
+        raise AlreadySignedUp
+    registration = registration or signup.new_registration(event, person, mode, now)
+    registration.mode, registration.name, registration.agency = mode, name, agency
+    registration.arrival = waiting_list.next_arrival(event)
+    registration.language = person.language
+    registration.cancelled_at = registration.cancelled_by = registration.offer_lapsed_at = None
+    registration.proved_at = registration.changed_at = now
+    registration.network = ""
+    _wait_or_settle(registration, now)
+    return registration
+
+
+def _wait_or_settle(registration: Registration, now: datetime) -> None:
+    registration.status = Status.WAITING
+    db.session.flush()
+    signup.settle(registration, now)
+
+
+def _give_place(registration: Registration, kind: Kind, now: datetime) -> None:
+    registration.status = Status.CONFIRMED
+    registration.confirmed_at = registration.changed_at = now
+    outbox.supersede(registration, (Kind.WAITING, Kind.OFFER))
+    invitations.invite(registration, kind, now)
+    waiting_list.touch(registration.event)
+
+
+def _outlook(registration: Registration, mode: Mode, arrival: int) -> Outlook:
+    ahead = sa.select(sa.func.count()).where(
+        Registration.event_id == registration.event_id,
+        Registration.mode == mode,
+        Registration.status == Status.WAITING,
+        Registration.id != registration.id,
+        Registration.arrival < arrival,
+    )
+    before = db.session.scalar(ahead.where(Registration.proved_at.is_not(None))) or 0
+    free = waiting_list.free_places(registration.event, mode)
+    return Outlook(place=free > 0 and before == 0, line=1 + (db.session.scalar(ahead) or 0))

@@ -1,0 +1,415 @@
+"""Signing up: take a place or a place in line, prove the address, let unproven holds go (design.md §3, safety.md R3, R5)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from flask import current_app
+from sqlalchemy.dialects import postgresql, sqlite
+
+from whatsnext import text, tokens
+from whatsnext.db import db
+from whatsnext.errors import (
+    EventCancelled,
+    EventFull,
+    EventOver,
+    HoldExpired,
+    LinkInvalid,
+    LinkUsed,
+    ModeNotOffered,
+    NotFound,
+    RegistrationClosed,
+    RegistrationNotOpen,
+)
+from whatsnext.models import Event, EventState, Kind, Message, Mode, Person, Registration, Status
+from whatsnext.services import invitations, outbox, waiting_list
+from whatsnext.tokens import Purpose
+
+ACTIVE = (Status.HELD, Status.WAITING, Status.OFFERED, Status.CONFIRMED)
+HOLDS_PER_NETWORK = 10
+RESEND_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What someone typed. `email` is normalised; `network` is the /24 or /48 it came from, empty for an exempt one.
+
+    `form_key` is the random key of the form, `browser` the digest of the asking browser's cookie.
+    """
+
+    name: str
+    email: str
+    agency: str
+    mode: Mode
+    language: str = "de"
+    waiting_ok: bool = False
+    needs: str = ""
+    needs_consent: bool = False
+    notice_version: int = 0
+    network: str = ""
+    form_key: str = ""
+    browser: str = ""
+
+    @property
+    def key(self) -> str:
+        """The same for the same form sent twice; nothing can be learned from it without knowing all of it."""
+        typed = "\x00".join((self.form_key, self.name, self.email, self.agency, self.mode, self.needs))
+        return hashlib.sha256(typed.encode()).hexdigest()[:43] if self.form_key else ""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the page may say: the same for new, known and blocked addresses. `proved`: no mail needs to be opened."""
+
+    ref: str
+    masked: str
+    until: datetime
+    proved: bool
+
+
+def sign_up(slug: str, wish: Wish, person: Person | None, now: datetime) -> Receipt:
+    """Take a place, or a place in line if `wish.waiting_ok`, for `person` (signed in) or for the address typed.
+
+    Raises NotFound (draft or absent), EventCancelled, EventOver, RegistrationNotOpen, RegistrationClosed,
+    ModeNotOffered, EventFull. Owes the invitation, the waiting mail or the request to confirm.
+    """
+    event = waiting_list.lock(_id_of(slug))
+    _refuse_unless_open(event, now)
+    if wish.mode not in waiting_list.offered_modes(event):
+        raise ModeNotOffered
+    email = person.email if person else wish.email
+    until = now + _hold_time()
+    registration = _existing(event, email)
+    if registration and wish.key and registration.form_key == wish.key and registration.status in ACTIVE:
+        return Receipt(registration.ref, text.masked(email), until, registration.proved_at is not None and bool(person))
+    if not _has_place(event, wish.mode, now) and not wish.waiting_ok:
+        raise EventFull
+    owner = person or person_of(email, wish.language, now)
+    if owner.blocked_at and not person:
+        return Receipt(tokens.random_base32(), text.masked(email), until, proved=False)
+    if registration and registration.status in ACTIVE:
+        _again(registration, wish, now, signed_in=person is not None)
+    else:
+        registration = _register(event, owner, registration, wish, now, proved=person is not None)
+    return Receipt(registration.ref, text.masked(email), until, proved=person is not None)
+
+
+def resend(ref: str, now: datetime) -> None:
+    """Send the newest mail about a registration again, at most once a minute; nothing happens for an unknown one."""
+    registration = db.session.scalar(sa.select(Registration).where(Registration.ref == ref))
+    if registration is None or registration.status not in ACTIVE:
+        return
+    kind = Kind.CONFIRMATION_REQUEST if registration.proved_at is None else Kind.ALREADY_REGISTERED
+    recent = sa.select(Message.id).where(
+        Message.registration_id == registration.id, Message.created_at > now - RESEND_AFTER
+    )
+    if db.session.scalar(recent.limit(1)) is None:
+        outbox.supersede(registration, (kind,))
+        outbox.owe_unproved(kind, now, registration)
+
+
+def confirm_token(registration: Registration) -> str:
+    """The token of the link that proves the address; the hold's end is kept in the database, not in it."""
+    event = registration.event
+    ends = event.ends_at or registration.created_at + timedelta(days=365)
+    return tokens.sign(Purpose.CONFIRM, [registration.id, registration.arrival], ends)
+
+
+def by_confirm_token(token: str, now: datetime) -> Registration:
+    """The registration behind a confirm link; reads. Raises LinkInvalid, LinkExpired, LinkUsed (signed up anew since)."""
+    registration_id, arrival = tokens.read(Purpose.CONFIRM, token, now)
+    registration = db.session.get(Registration, registration_id)
+    if registration is None:
+        raise LinkInvalid
+    if registration.arrival != arrival:
+        raise LinkUsed
+    return registration
+
+
+def hold_is_over(registration: Registration, now: datetime) -> bool:
+    """Whether the time to prove the address has run out."""
+    late = registration.hold_ends_at is not None and registration.hold_ends_at <= now
+    return registration.status is Status.EXPIRED or (registration.proved_at is None and late)
+
+
+def confirm(registration_id: int, now: datetime, *, renew: bool = False) -> Registration:
+    """Prove the address of a registration: a held place becomes a place, a place in line stays one.
+
+    Twice is the same as once. Raises HoldExpired when the hold is over, unless `renew`: then the person signs up
+    anew with the same details and the link as proof (RegistrationClosed if it is too late for that). Raises
+    EventCancelled, EventOver.
+    """
+    registration = locked(registration_id)
+    event = registration.event
+    if registration.proved_at is not None or registration.status is Status.CANCELLED:
+        return registration
+    refuse_unless_coming(event, now)
+    if hold_is_over(registration, now):
+        if not renew:
+            raise HoldExpired
+        _refuse_unless_open(event, now)
+        if registration.status is Status.EXPIRED:
+            registration.arrival = waiting_list.next_arrival(event)
+        registration.status = Status.WAITING
+        db.session.flush()
+    prove(registration, now)
+    settle(registration, now)
+    return registration
+
+
+def decline_request(registration_id: int, now: datetime) -> None:
+    """ "That was not me": an unproven hold goes at once. A proved registration stays as it is."""
+    registration = locked(registration_id)
+    if registration.proved_at is None and registration.status in ACTIVE:
+        _expire(registration, now)
+        waiting_list.touch(registration.event)
+        waiting_list.fill(registration.event, now)
+
+
+def block_token(person: Person, now: datetime) -> str:
+    """The token of "keine weiteren Mails", good for 30 days."""
+    return tokens.sign(Purpose.BLOCK, person.id, now + timedelta(days=30))
+
+
+def block(token: str, now: datetime) -> None:
+    """No more mails that strangers cause, until the person signs in. Unproven holds of this address go."""
+    person = db.session.get(Person, tokens.read(Purpose.BLOCK, token, now))
+    if person is None:
+        raise LinkInvalid
+    person.blocked_at = now
+    held = sa.select(Registration.id).where(
+        Registration.person_id == person.id, Registration.proved_at.is_(None), Registration.status.in_(ACTIVE)
+    )
+    for registration_id in db.session.scalars(held.order_by(Registration.event_id)).all():
+        decline_request(registration_id, now)
+
+
+def expire_holds(now: datetime) -> int:
+    """Let go what nobody proved or took in time: unproven registrations and offers. Returns how many."""
+    late = sa.or_(
+        sa.and_(
+            Registration.status.in_((Status.HELD, Status.WAITING)),
+            Registration.proved_at.is_(None),
+            Registration.hold_ends_at <= now,
+        ),
+        sa.and_(Registration.status == Status.OFFERED, Registration.offer_ends_at <= now),
+    )
+    event_ids = db.session.scalars(sa.select(Registration.event_id).where(late).distinct()).all()
+    gone = 0
+    for event_id in sorted(event_ids):
+        event = waiting_list.lock(event_id)
+        rows = db.session.scalars(sa.select(Registration).where(Registration.event_id == event_id, late)).all()
+        for registration in rows:
+            _expire(registration, now)
+        waiting_list.touch(event)
+        waiting_list.fill(event, now)
+        gone += len(rows)
+    return gone
+
+
+def prove(registration: Registration, now: datetime) -> None:
+    """The address is proved: what was typed becomes the person's own, the network is forgotten."""
+    person = registration.person
+    registration.proved_at = registration.changed_at = now
+    registration.network = ""
+    person.proved_at = person.proved_at or now
+    person.blocked_at = None
+    person.name, person.agency, person.language = registration.name, registration.agency, registration.language
+
+
+def settle(registration: Registration, now: datetime) -> None:
+    """Give a proved registration what is due: its place, or its place in line, and the mail that says so."""
+    event = registration.event
+    if registration.status is Status.HELD or _is_next_with_place(registration):
+        registration.status = Status.CONFIRMED
+        registration.confirmed_at = registration.changed_at = now
+        invitations.invite(registration, Kind.INVITATION, now)
+    else:
+        registration.status = Status.WAITING
+        waiting_list.fill(event, now)
+        if registration.status is Status.WAITING:
+            outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST, Kind.CANCELLATION))
+            outbox.owe(Kind.WAITING, now, registration=registration)
+            waiting_list.shorten_holds(event, registration.mode)
+    waiting_list.touch(event)
+
+
+def _id_of(slug: str) -> int:
+    event_id = db.session.scalar(sa.select(Event.id).where(Event.slug == slug, Event.state != EventState.DRAFT))
+    if event_id is None:
+        raise NotFound
+    return event_id
+
+
+def locked(registration_id: int) -> Registration:
+    """A registration under its event's lock, as it is now."""
+    event_id = db.session.scalar(sa.select(Registration.event_id).where(Registration.id == registration_id))
+    if event_id is None:
+        raise NotFound
+    waiting_list.lock(event_id)
+    return db.session.get_one(Registration, registration_id, populate_existing=True)
+
+
+def refuse_unless_coming(event: Event, now: datetime) -> None:
+    """Raise EventCancelled for a talk that is off, EventOver once it has begun."""
+    if event.state is EventState.CANCELLED:
+        raise EventCancelled
+    if event.starts_at is None or now >= event.starts_at:
+        raise EventOver
+
+
+def _refuse_unless_open(event: Event, now: datetime) -> None:
+    if event.state is EventState.DRAFT:
+        raise NotFound
+    refuse_unless_coming(event, now)
+    if event.registration_opens and now < event.registration_opens:
+        raise RegistrationNotOpen(event.registration_opens, event.zone)
+    if event.registration_closes and now >= event.registration_closes:
+        raise RegistrationClosed
+
+
+def _hold_time() -> timedelta:
+    return timedelta(minutes=current_app.config["SETTINGS"].seat_hold_minutes)
+
+
+def _has_place(event: Event, mode: Mode, now: datetime) -> bool:
+    if not waiting_list.free_places(event, mode):
+        _expire_late(event, now)
+    return waiting_list.free_places(event, mode) > 0 and not waiting_list.anyone_waits(event, mode)
+
+
+def _expire_late(event: Event, now: datetime) -> None:
+    """What ran out since the last sweep counts as free already."""
+    late = db.session.scalars(
+        sa.select(Registration).where(
+            Registration.event_id == event.id,
+            Registration.status == Status.HELD,
+            Registration.proved_at.is_(None),
+            Registration.hold_ends_at <= now,
+        )
+    ).all()
+    for registration in late:
+        _expire(registration, now)
+    if late:
+        waiting_list.fill(event, now)
+
+
+def _existing(event: Event, email: str) -> Registration | None:
+    return db.session.scalar(
+        sa.select(Registration)
+        .join(Registration.person)
+        .where(Registration.event_id == event.id, Person.email == email)
+    )
+
+
+def person_of(email: str, language: str, now: datetime) -> Person:
+    """The person with this normalised address, made if new; whoever asks at the same moment gets the same one."""
+    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    db.session.execute(
+        insert(Person)
+        .values(email=email, name="", agency="", language=language, role="attendee", created_at=now)
+        .on_conflict_do_nothing(index_elements=[Person.email])
+    )
+    return db.session.scalars(sa.select(Person).where(Person.email == email)).one()
+
+
+def _again(registration: Registration, wish: Wish, now: datetime, *, signed_in: bool) -> None:
+    """Signing up again shows or re-sends what exists, by mail only, so that nobody learns who is registered."""
+    if signed_in and registration.proved_at is None:
+        prove(registration, now)
+        settle(registration, now)
+        return
+    if registration.proved_at is None:
+        registration.name, registration.agency = wish.name, wish.agency
+        registration.form_key, registration.browser = wish.key, wish.browser
+        outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST,))
+        outbox.owe_unproved(Kind.CONFIRMATION_REQUEST, now, registration)
+    else:
+        outbox.owe_unproved(Kind.ALREADY_REGISTERED, now, registration)
+
+
+def _register(
+    event: Event, person: Person, old: Registration | None, wish: Wish, now: datetime, *, proved: bool
+) -> Registration:
+    place = _has_place(event, wish.mode, now)
+    registration = old or new_registration(event, person, wish.mode, now)
+    registration.mode, registration.status = wish.mode, Status.WAITING
+    registration.arrival = waiting_list.next_arrival(event)
+    registration.name, registration.agency, registration.language = wish.name, wish.agency, wish.language
+    registration.needs = wish.needs if wish.needs_consent else ""
+    registration.needs_consent_at = now if wish.needs and wish.needs_consent else None
+    registration.notice_version, registration.form_key = wish.notice_version, wish.key
+    registration.browser, registration.network = wish.browser, wish.network
+    registration.created_at = registration.changed_at = now
+    registration.proved_at = registration.cancelled_at = registration.cancelled_by = registration.offer_ends_at = None
+    registration.offer_lapsed_at = registration.confirmed_at = None
+    registration.hold_ends_at = now + _hold_time()
+    if proved:
+        prove(registration, now)
+        db.session.flush()
+        settle(registration, now)
+        return registration
+    if place:
+        if waiting_list.may_hold(registration, now) and not _network_is_full(event, wish.network):
+            registration.status = Status.HELD
+        registration.held_at = now
+    db.session.flush()
+    outbox.owe_unproved(Kind.CONFIRMATION_REQUEST, now, registration)
+    waiting_list.touch(event)
+    return registration
+
+
+def new_registration(event: Event, person: Person, mode: Mode, now: datetime) -> Registration:
+    """A row for someone new at this event, not yet numbered; its ref and reply token never change."""
+    registration = Registration(
+        ref=tokens.random_base32(),
+        reply_token=tokens.random_base32(),
+        event=event,
+        person=person,
+        mode=mode,
+        created_at=now,
+        changed_at=now,
+    )
+    db.session.add(registration)
+    return registration
+
+
+def _network_is_full(event: Event, network: str) -> bool:
+    if not network:
+        return False
+    holds = sa.select(sa.func.count()).where(
+        Registration.event_id == event.id,
+        Registration.network == network,
+        Registration.status == Status.HELD,
+        Registration.proved_at.is_(None),
+    )
+    return (db.session.scalar(holds) or 0) >= HOLDS_PER_NETWORK
+
+
+def _is_next_with_place(registration: Registration) -> bool:
+    """Whether a place is free and nobody proved has waited longer."""
+    if not waiting_list.free_places(registration.event, registration.mode):
+        return False
+    longer = sa.select(Registration.id).where(
+        Registration.event_id == registration.event_id,
+        Registration.mode == registration.mode,
+        Registration.status == Status.WAITING,
+        Registration.proved_at.is_not(None),
+        Registration.offer_lapsed_at.is_(None),
+        Registration.arrival < registration.arrival,
+    )
+    return db.session.scalar(longer.limit(1)) is None
+
+
+def _expire(registration: Registration, now: datetime) -> None:
+    registration.changed_at = now
+    if registration.status is Status.OFFERED:
+        registration.status, registration.offer_lapsed_at = Status.WAITING, now
+        outbox.supersede(registration, (Kind.OFFER,))
+        return
+    registration.status = Status.EXPIRED
+    registration.network = ""
+    outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST,))

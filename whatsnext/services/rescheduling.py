@@ -1,0 +1,247 @@
+"""Changing and calling off a published talk: what differs, who is told, and that nobody's calendar goes stale."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from whatsnext.db import db
+from whatsnext.errors import (
+    CalendarWouldGoStale,
+    CapacityBelowTaken,
+    DomainError,
+    EventCancelled,
+    EventOver,
+    ModeInUse,
+    NotPublished,
+    NotReady,
+    ReasonMissing,
+    RecipientsChanged,
+    StartInPast,
+)
+from whatsnext.models import Event, EventState, Mode
+from whatsnext.services import drafts, events, invitations, waiting_list
+from whatsnext.services.drafts import Draft
+from whatsnext.services.invitations import Audience, Change, Facts
+
+ORGANISERS_OWN = (
+    "theme",
+    "host",
+    "speakers",
+    "language",
+    "chatham_house",
+    "step_free",
+    "induction_loop",
+    "quiet_room",
+    "sign_language",
+    "captions",
+    "places_on_site",
+    "places_online",
+    "opens",
+    "closes",
+)
+"""Fields that no calendar shows: changing them owes nobody a mail."""
+FIELDS = {Mode.ON_SITE: ("on_site", "capacity_on_site"), Mode.ONLINE: ("online", "capacity_online")}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What saving a draft over a published talk would do.
+
+    `changes` in words of the language spoken now, what calendars show first. `audience` are those who would be told
+    (nobody, if no calendar shows a difference). `moving_up` is how many in line would get a place, or an offer of one.
+    `needs_message`: a calendar would go stale without one.
+    """
+
+    changes: list[Change]
+    audience: Audience
+    moving_up: int
+    needs_message: bool
+
+    @property
+    def told(self) -> int:
+        """How many people would get the message."""
+        return self.audience.told
+
+    @property
+    def asks(self) -> bool:
+        """Whether anyone would hear of it, so that the organiser has to see that first."""
+        return bool(self.told or self.moving_up)
+
+
+def preview(event: Event, draft: Draft, now: datetime) -> Preview:
+    """Reads. Raises the first of `problems`."""
+    if wrong := problems(event, draft, now):
+        raise wrong[0]
+    before, old = invitations.facts(event), Draft.of(event)
+    with as_if(event, draft):
+        after = invitations.facts(event)
+    differing = invitations.differ(before, after)
+    hears = bool(differing) and not _over(event, now)
+    audience = invitations.audience(event) if hears else Audience()
+    rows = invitations.changes(before, after) + drafts.changes_of(old, draft, ORGANISERS_OWN)
+    needed = bool(audience.told and differing - invitations.WORDS_ONLY)
+    return Preview(rows, audience, _moving_up(event, draft, now), needed)
+
+
+def problems(event: Event, draft: Draft, now: datetime) -> list[DomainError]:
+    """Everything that keeps a draft from being saved over a published talk. Reads."""
+    if event.state is not EventState.PUBLISHED:
+        return [EventCancelled() if event.state is EventState.CANCELLED else NotPublished()]
+    found = drafts.problems(replace(draft, series_id=event.series_id))
+    if not found:
+        found += _time_problems(event, draft, now)
+    if not found and not _over(event, now):
+        with as_if(event, draft):
+            found += [_named(field, sentence) for field, sentence in events.lacking(event)]
+    return found + _place_problems(event, draft)
+
+
+@contextlib.contextmanager
+def as_if(event: Event, draft: Draft) -> Iterator[Event]:
+    """The talk as it would be with this draft, for reading only: nothing is written, afterwards it is as before."""
+    kept = {name: getattr(event, name) for name in events.ASSIGNED}
+    with db.session.no_autoflush:
+        try:
+            events.assign(event, draft)
+            yield event
+        finally:
+            for name, value in kept.items():
+                setattr(event, name, value)
+
+
+def save_and_tell(
+    event_id: int, draft: Draft, version: int, now: datetime, *, expected: int, text: str = ""
+) -> tuple[Event, int]:
+    """Change a published talk and owe everyone concerned one update; `text` is the organiser's word in it.
+
+    `expected` is how many recipients the organiser was shown. Returns the talk and how many are told. Raises
+    NotFound, StaleVersion, RecipientsChanged and what `problems` finds.
+    """
+    event = events.locked(event_id, version)
+    seen = preview(event, draft, now)
+    if seen.told != expected:
+        raise RecipientsChanged
+    before = _save(event, draft, now)
+    told = invitations.tell_change(event, before, now, text) if seen.told else 0
+    waiting_list.fill(event, now)
+    return event, told
+
+
+def save_silently(event_id: int, draft: Draft, version: int, now: datetime) -> Event:
+    """Change a published talk and tell nobody; those in line still get the places that are added.
+
+    Raises CalendarWouldGoStale where a calendar would go on showing what is no longer so, NotFound, StaleVersion and
+    what `problems` finds.
+    """
+    event = events.locked(event_id, version)
+    if preview(event, draft, now).needs_message:
+        raise CalendarWouldGoStale
+    _save(event, draft, now)
+    waiting_list.fill(event, now)
+    return event
+
+
+def cancel(event_id: int, reason: str, version: int, now: datetime, *, expected: int) -> tuple[Event, int]:
+    """Call a published talk off and owe everyone concerned the news; nobody moves up.
+
+    Returns the talk and how many are told. Raises NotFound, StaleVersion, NotPublished, EventCancelled, EventOver,
+    ReasonMissing, RecipientsChanged.
+    """
+    event = events.locked(event_id, version)
+    check_cancellable(event, now)
+    if not reason:
+        raise ReasonMissing
+    if invitations.audience(event).told != expected:
+        raise RecipientsChanged
+    event.state = EventState.CANCELLED
+    event.cancelled_at, event.cancelled_reason = now, reason
+    events.saved(event, now)
+    return event, invitations.tell_cancellation(event, now)
+
+
+def check_cancellable(event: Event, now: datetime) -> None:
+    """Raises NotPublished for a draft, EventCancelled, EventOver."""
+    if event.state is EventState.DRAFT:
+        raise NotPublished
+    if event.state is EventState.CANCELLED:
+        raise EventCancelled
+    if _over(event, now):
+        raise EventOver
+
+
+def _save(event: Event, draft: Draft, now: datetime) -> Facts:
+    """Put the draft into the talk. Returns what calendars showed before."""
+    before = invitations.facts(event)
+    was = (event.starts_at, event.ends_at, event.zone)
+    events.assign(event, draft)
+    if event.starts_at != was[0]:
+        _remember(event, *was)
+    events.saved(event, now)
+    db.session.flush()
+    events.set_speakers(event, draft.speaker_ids)
+    return before
+
+
+def _remember(event: Event, starts_at: datetime | None, ends_at: datetime | None, zone: str) -> None:
+    """Keep the time that was promised until now; a talk that is back at its earlier time is not moved."""
+    back = event.starts_at == event.previous_starts_at
+    event.previous_starts_at = None if back else starts_at
+    event.previous_ends_at = None if back else ends_at
+    event.previous_zone = "" if back else zone
+
+
+def _over(event: Event, now: datetime) -> bool:
+    return event.ends_at is not None and now >= event.ends_at
+
+
+def _time_problems(event: Event, draft: Draft, now: datetime) -> list[DomainError]:
+    """A talk that is over keeps its time, and no other moves into the past."""
+    at = drafts.times(draft)
+    if (at.starts_at, at.ends_at) == (event.starts_at, event.ends_at):
+        return []
+    if _over(event, now):
+        return [_at(EventOver(), "date")]
+    if at.starts_at is not None and at.starts_at <= now and at.starts_at != event.starts_at:
+        return [StartInPast()]
+    return []
+
+
+def _place_problems(event: Event, draft: Draft) -> list[DomainError]:
+    """Lowering a number of places, or ending a way of taking part, throws nobody out."""
+    found: list[DomainError] = []
+    for mode, places in waiting_list.places([event])[event.id].items():
+        offered, capacity = FIELDS[mode]
+        people = places.taken + places.waiting
+        if not getattr(draft, offered):
+            if people:
+                found.append(_at(ModeInUse(people=people), offered))
+        elif getattr(draft, capacity) < min(places.taken, places.capacity):
+            found.append(_at(CapacityBelowTaken(taken=places.taken), capacity))
+    return found
+
+
+def _moving_up(event: Event, draft: Draft, now: datetime) -> int:
+    """How many in line would get one of the places this draft adds, or be offered it."""
+    starts_at = drafts.times(draft).starts_at
+    if starts_at is None or now >= starts_at:
+        return 0
+    total = 0
+    for mode, places in waiting_list.places([event])[event.id].items():
+        capacity: int = getattr(draft, FIELDS[mode][1])
+        total += min(places.waiting, max(0, capacity - places.taken))
+    return total
+
+
+def _named(field: str, sentence: str) -> DomainError:
+    """A published talk may not lose what it needed to be published."""
+    error = NotReady([(field, sentence)])
+    error.text, error.field = sentence, field
+    return error
+
+
+def _at(error: DomainError, field: str) -> DomainError:
+    error.field = field
+    return error

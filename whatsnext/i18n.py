@@ -8,17 +8,29 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import flask_babel
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, get_timezone_location
 from flask import g, has_app_context
-from flask_babel import Babel, force_locale, gettext, lazy_gettext, ngettext
+from flask_babel import Babel, force_locale, lazy_gettext
 
 __all__ = ["LANGUAGES", "babel", "gettext", "language", "lazy_gettext", "ngettext", "speaking"]
 
 LANGUAGES = ("de", "en")
 babel = Babel()
+
+
+def gettext(message: str, **facts: Any) -> str:
+    """A text in the language spoken now, its named placeholders filled in."""
+    return str(flask_babel.gettext(message, **facts))
+
+
+def ngettext(one: str, many: str, num: int, **facts: Any) -> str:
+    """The same by number; `%(num)s` is the number itself."""
+    return str(flask_babel.ngettext(one, many, num, **facts))
 
 
 def language() -> str:

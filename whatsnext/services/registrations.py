@@ -22,7 +22,7 @@ from whatsnext.errors import (
     NotFound,
     OfferLapsed,
 )
-from whatsnext.models import CancelledBy, Event, EventState, Kind, Mode, Registration, Status
+from whatsnext.models import CancelledBy, EventState, Kind, Mode, Registration, Status
 from whatsnext.services import invitations, outbox, signup, waiting_list
 from whatsnext.tokens import Purpose
 
@@ -221,7 +221,7 @@ def promote(registration_id: int, event_id: int, now: datetime) -> Registration:
     return registration
 
 
-def add(event_id: int, name: str, email: str, agency: str, mode: Mode, now: datetime) -> Registration:
+def add(event_id: int, now: datetime, *, name: str, email: str, agency: str, mode: Mode) -> Registration:
     """An organiser signs someone up: a place if one is free, else a place in line. `email` is normalised.
 
     Raises AlreadySignedUp, ModeNotOffered, EventCancelled, EventOver, NotFound.

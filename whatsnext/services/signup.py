@@ -1,4 +1,4 @@
-"""Signing up: take a place or a place in line, prove the address, let unproven holds go (design.md §3, safety.md R3, R5)."""
+"""Signing up: take a place or a place in line, prove the address, let unproven holds go (safety.md R3, R5)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Wish:
     @property
     def key(self) -> str:
         """The same for the same form sent twice; nothing can be learned from it without knowing all of it."""
-        typed = "\x00".join((self.form_key, self.name, self.email, self.agency, self.mode, self.needs))
+        typed = repr((self.form_key, self.name, self.email, self.agency, self.mode.value, self.needs))
         return hashlib.sha256(typed.encode()).hexdigest()[:43] if self.form_key else ""
 
 
@@ -119,7 +119,7 @@ def confirm_token(registration: Registration) -> str:
 
 
 def by_confirm_token(token: str, now: datetime) -> Registration:
-    """The registration behind a confirm link; reads. Raises LinkInvalid, LinkExpired, LinkUsed (signed up anew since)."""
+    """The registration behind a confirm link; reads. Raises LinkInvalid, LinkExpired, LinkUsed (signed up anew)."""
     registration_id, arrival = tokens.read(Purpose.CONFIRM, token, now)
     registration = db.session.get(Registration, registration_id)
     if registration is None:

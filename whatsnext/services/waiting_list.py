@@ -163,7 +163,7 @@ def may_hold(registration: Registration, now: datetime) -> bool:
     return registration.held_at is None or registration.held_at <= now - ONE_HOLD_IN
 
 
-def _line(event: Event, mode: Mode) -> sa.Select[tuple[Registration]]:
+def _line(event: Event, mode: Mode) -> sa.Select[Registration]:
     return sa.select(Registration).where(
         Registration.event_id == event.id, Registration.mode == mode, Registration.status == Status.WAITING
     )

@@ -1,0 +1,196 @@
+"""A message an organiser writes to participants of one talk, and how its delivery stands."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import defer, joinedload
+
+from whatsnext import i18n
+from whatsnext.db import db
+from whatsnext.errors import NotFound
+from whatsnext.models import Event, Kind, Mailing, Message, MessageState, Person
+from whatsnext.services import invitations, outbox, recipients, waiting_list
+from whatsnext.services.recipients import Act, Recipients
+
+SAME_WITHIN = timedelta(hours=24)
+PLACEHOLDERS = {
+    "name": "name",
+    "titel": "title",
+    "title": "title",
+    "wann": "when",
+    "when": "when",
+    "ort": "where",
+    "where": "where",
+}
+PLACEHOLDER = re.compile("{(" + "|".join(PLACEHOLDERS) + ")}")
+WAITING_TO_GO = (MessageState.OWED, MessageState.SENDING, MessageState.HELD)
+CAN_BE_STOPPED = (MessageState.OWED, MessageState.DEFERRED, MessageState.HELD)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What an organiser writes, as plain text with placeholders."""
+
+    subject: str
+    body: str
+
+    def filled(self, event: Event, name: str) -> dict[str, str]:
+        """What the mail to someone of this name says, in the language spoken now."""
+        return {"subject": fill(self.subject, event, name), "body": fill(self.body, event, name)}
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How a mailing stands: how many mails were sent, wait, are tried again later, failed, were not sent."""
+
+    mailing: Mailing
+    sent: int
+    waiting: int
+    later: int
+    failed: int
+    dropped: int
+
+    @property
+    def all(self) -> int:
+        return self.sent + self.waiting + self.later + self.failed + self.dropped
+
+    @property
+    def settled(self) -> int:
+        return self.sent + self.failed + self.dropped
+
+    @property
+    def running(self) -> bool:
+        """Whether something may still change by itself."""
+        return self.waiting + self.later > 0
+
+
+def fill(words: str, event: Event, name: str) -> str:
+    """Put the facts in place of {name}, {titel}, {wann}, {ort}; anything else in braces stays text (safety.md P9)."""
+    facts = invitations.facts(event)
+    values = {
+        "name": name,
+        "title": event.title,
+        "when": invitations.when_in_words(facts),
+        "where": invitations.where_in_words(facts),
+    }
+    return PLACEHOLDER.sub(lambda match: values[PLACEHOLDERS[match[1]]], words)
+
+
+def send(event_id: int, seal: str, words: Words, author: Person, now: datetime) -> Mailing:
+    """Owe one mail to each of those the preview has shown; the same form sent twice makes one mailing.
+
+    Raises RecipientsChanged, NobodyToTell, LinkInvalid, LinkExpired, NotFound.
+    """
+    event = waiting_list.lock(event_id)
+    chosen = recipients.unseal(seal, event_id, Act.MESSAGE, now, (words.subject, words.body))
+    if same := _sent_before(chosen, words, author, now):
+        return same
+    mailing = Mailing(event_id=event_id, author_id=author.id, subject=words.subject, body=words.body, created_at=now)
+    db.session.add(mailing)
+    db.session.flush()
+    for registration in chosen.people:
+        with i18n.speaking(registration.language):
+            facts = words.filled(event, registration.name)
+        outbox.owe(Kind.ORGANISER_MESSAGE, now, registration=registration, mailing=mailing, facts=facts)
+    return mailing
+
+
+def send_test(event_id: int, words: Words, author: Person, now: datetime) -> Message:
+    """Owe the author the message as a participant would get it. Raises NotFound."""
+    event = waiting_list.lock(event_id)
+    with i18n.speaking(author.language):
+        facts = words.filled(event, author.name or author.email)
+    return outbox.owe(Kind.ORGANISER_MESSAGE, now, person=author, event=event, facts=facts)
+
+
+def of_event(event_id: int) -> list[tuple[Mailing, int]]:
+    """The messages written to participants of this talk, newest first, with how many people each went to."""
+    number = sa.select(sa.func.count()).where(Message.mailing_id == Mailing.id).scalar_subquery()
+    rows = db.session.execute(
+        sa.select(Mailing, number).where(Mailing.event_id == event_id).order_by(Mailing.id.desc()).limit(50)
+    )
+    return [(mailing, count) for mailing, count in rows]
+
+
+def delivery(event_id: int, mailing_id: int) -> Delivery:
+    """How a mailing of this talk stands. Raises NotFound for one of another talk. Two queries."""
+    mailing = _one(event_id, mailing_id)
+    rows = db.session.execute(
+        sa.select(Message.state, sa.func.count()).where(Message.mailing_id == mailing.id).group_by(Message.state)
+    )
+    counts: dict[MessageState, int] = dict(row._tuple() for row in rows)
+    return Delivery(
+        mailing,
+        sent=counts.get(MessageState.SENT, 0),
+        waiting=sum(counts.get(state, 0) for state in WAITING_TO_GO),
+        later=counts.get(MessageState.DEFERRED, 0),
+        failed=counts.get(MessageState.FAILED, 0),
+        dropped=counts.get(MessageState.LAPSED, 0) + counts.get(MessageState.SUPERSEDED, 0),
+    )
+
+
+def troubled(mailing: Mailing) -> list[Message]:
+    """Its mails that failed or are tried again later, with their registrations; failed ones first."""
+    found = (
+        sa.select(Message)
+        .where(
+            Message.mailing_id == mailing.id,
+            Message.event_id == mailing.event_id,
+            Message.state.in_((MessageState.FAILED, MessageState.DEFERRED)),
+        )
+        .order_by(Message.state.desc(), Message.id)
+        .limit(200)
+        .options(joinedload(Message.registration), defer(Message.facts))
+    )
+    return list(db.session.scalars(found))
+
+
+def retry(event_id: int, mailing_id: int, message_id: int, now: datetime) -> None:
+    """Try one failed mail of this mailing again. Raises NotFound."""
+    mailing = _one(event_id, mailing_id)
+    if db.session.scalar(sa.select(Message.mailing_id).where(Message.id == message_id)) != mailing.id:
+        raise NotFound
+    outbox.retry_failed(message_id, event_id, now)
+
+
+def stop(event_id: int, mailing_id: int, now: datetime) -> int:
+    """Send nothing more of this mailing; what is being handed over this moment still goes. Returns how many stay.
+
+    Raises NotFound.
+    """
+    mailing = _one(event_id, mailing_id)
+    stopped = db.session.execute(
+        sa.update(Message)
+        .where(Message.mailing_id == mailing.id, Message.state.in_(CAN_BE_STOPPED))
+        .values(state=MessageState.SUPERSEDED, raw=None, settled_at=now)
+        .returning(Message.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(stopped.all())
+
+
+def _one(event_id: int, mailing_id: int) -> Mailing:
+    mailing = db.session.scalar(sa.select(Mailing).where(Mailing.id == mailing_id, Mailing.event_id == event_id))
+    if mailing is None:
+        raise NotFound
+    return mailing
+
+
+def _sent_before(chosen: Recipients, words: Words, author: Person, now: datetime) -> Mailing | None:
+    """The mailing that this very form has made already: same author, words and people, within a day."""
+    same_words = sa.select(Mailing).where(
+        Mailing.event_id == chosen.choice.event_id,
+        Mailing.author_id == author.id,
+        Mailing.subject == words.subject,
+        Mailing.body == words.body,
+        Mailing.created_at > now - SAME_WITHIN,
+    )
+    for mailing in db.session.scalars(same_words):
+        told = db.session.scalars(sa.select(Message.registration_id).where(Message.mailing_id == mailing.id))
+        if set(told) == set(chosen.ids):
+            return mailing
+    return None

@@ -1,0 +1,312 @@
+"""Who takes part in one talk, for those who plan it: found, counted, shown, exported.
+
+Every question names the event: no registration is found by its bare id or ref (safety.md P1, P2).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased, contains_eager, defer, joinedload
+
+from whatsnext.db import db
+from whatsnext.errors import NotFound
+from whatsnext.i18n import gettext as _
+from whatsnext.models import Event, Kind, Message, MessageState, Mode, PartStat, Person, Registration, Status
+from whatsnext.services import outbox
+
+PAGE = 50
+CALENDAR_KINDS = (Kind.INVITATION, Kind.PROMOTION, Kind.UPDATE)
+UNDELIVERED = (MessageState.FAILED, MessageState.LAPSED)
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Show(StrEnum):
+    """Which registrations of a talk are shown."""
+
+    ALL = "all"
+    CONFIRMED = "confirmed"
+    WAITING = "waiting"
+    OFFERED = "offered"
+    HELD = "held"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNDELIVERED = "undelivered"
+    NEEDS = "needs"
+
+
+@dataclass(frozen=True)
+class Search:
+    """A chip and what was typed: part of a name, an address, an agency or a mail domain."""
+
+    show: Show = Show.ALL
+    words: str = ""
+
+
+class Invited(StrEnum):
+    """How far the invitation has come, as the organiser reads it."""
+
+    NONE = "none"
+    ON_ITS_WAY = "on_its_way"
+    LATER = "later"
+    STOPPED = "stopped"
+    UNDELIVERED = "undelivered"
+    OUTDATED = "outdated"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    TENTATIVE = "tentative"
+    DECLINED = "declined"
+
+
+ANSWERS = {
+    PartStat.NEEDS_ACTION: Invited.SENT,
+    PartStat.ACCEPTED: Invited.ACCEPTED,
+    PartStat.TENTATIVE: Invited.TENTATIVE,
+    PartStat.DECLINED: Invited.DECLINED,
+}
+ON_THE_WAY = {
+    MessageState.OWED: Invited.ON_ITS_WAY,
+    MessageState.SENDING: Invited.ON_ITS_WAY,
+    MessageState.DEFERRED: Invited.LATER,
+    MessageState.HELD: Invited.STOPPED,
+    MessageState.FAILED: Invited.UNDELIVERED,
+    MessageState.LAPSED: Invited.UNDELIVERED,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One registration with its person, its place in line (0: not in line) and its newest calendar mail."""
+
+    registration: Registration
+    place: int
+    mail: Message | None
+
+    @property
+    def invited(self) -> Invited:
+        """What became of the newest invitation, and what the calendar answered."""
+        if self.mail is None:
+            return Invited.NONE
+        if self.mail.state in ON_THE_WAY:
+            return ON_THE_WAY[self.mail.state]
+        if (self.mail.sequence or 0) < (self.registration.sequence or 0):
+            return Invited.OUTDATED
+        return ANSWERS[self.registration.partstat]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows in order of arrival, and where the next page begins (None: nothing more)."""
+
+    rows: list[Row]
+    after: int | None
+
+
+def event(event_id: int) -> Event:
+    """Raises NotFound."""
+    found = db.session.get(Event, event_id, options=[joinedload(Event.series)])
+    if found is None:
+        raise NotFound
+    return found
+
+
+def counts(event_id: int) -> dict[Show, int]:
+    """How many registrations each chip shows. One query."""
+    columns = [sa.func.count(sa.case((_shown(event_id, show), 1))) for show in Show]
+    row = db.session.execute(sa.select(*columns).where(Registration.event_id == event_id)).one()
+    return dict(zip(Show, row, strict=True))
+
+
+def count(event_id: int, search: Search) -> int:
+    """How many registrations a search finds."""
+    found = sa.select(sa.func.count()).select_from(Registration).join(Registration.person)
+    return db.session.scalar(found.where(*matching(event_id, search))) or 0
+
+
+def page(event_id: int, search: Search, after: int = 0) -> Page:
+    """The registrations that arrived after number `after`, PAGE at most. One query."""
+    rows = _rows(event_id, (*matching(event_id, search), Registration.arrival > after), PAGE + 1)
+    more = len(rows) > PAGE
+    rows = rows[:PAGE]
+    return Page(rows, rows[-1].registration.arrival if more else None)
+
+
+def one(event_id: int, ref: str) -> Row:
+    """One registration of this talk. Raises NotFound for one of another talk, and for none."""
+    rows = _rows(event_id, (Registration.event_id == event_id, Registration.ref == ref), 1)
+    if not rows:
+        raise NotFound
+    return rows[0]
+
+
+def mails(registration: Registration) -> list[Message]:
+    """What was owed to this person about this registration, newest first; nothing about other talks."""
+    owed = (
+        sa.select(Message)
+        .where(Message.registration_id == registration.id, Message.event_id == registration.event_id)
+        .order_by(Message.id.desc())
+        .limit(100)
+        .options(defer(Message.facts))
+    )
+    return list(db.session.scalars(owed))
+
+
+def matching(event_id: int, search: Search) -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions on Registration joined with Person."""
+    conditions = [Registration.event_id == event_id, _shown(event_id, search.show)]
+    if search.words:
+        # SQLite folds ASCII only: the other spellings make "ü" find "Ü".
+        spellings = {search.words, search.words.lower(), search.words.upper()}
+        columns = (Registration.name, Registration.agency, Person.email)
+        conditions.append(sa.or_(*(c.icontains(s, autoescape=True) for c in columns for s in sorted(spellings))))
+    return tuple(conditions)
+
+
+def undelivered(event_id: int | None = None) -> sa.Select[int | None]:
+    """Ids of registrations, of one talk or of all, whose newest mail did not arrive."""
+    mail, later = aliased(Message), aliased(Message)
+    newer = sa.select(later.id).where(
+        later.registration_id == mail.registration_id, later.id > mail.id, later.state != MessageState.SUPERSEDED
+    )
+    return sa.select(mail.registration_id).where(
+        mail.state.in_(UNDELIVERED),
+        mail.registration_id.is_not(None),
+        mail.event_id == event_id if event_id is not None else sa.true(),
+        ~newer.exists(),
+    )
+
+
+# --- export ----------------------------------------------------------------------------------------------
+
+
+def export(event_id: int, search: Search, by: Person, now: datetime) -> bytes:
+    """Those found as CSV: UTF-8 with a byte order mark and semicolons, as a spreadsheet set to German opens it.
+
+    Cells that a spreadsheet would take for a formula begin with an apostrophe (safety.md P12). Accessibility needs
+    are not in it (D3). Owes the person who exports a notice (I12). Raises NotFound.
+    """
+    talk = event(event_id)
+    rows = list(_rows(event_id, matching(event_id, search), None))
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
+    writer.writerow(_headings())
+    for row in rows:
+        writer.writerow([neutral(cell) for cell in _cells(row, talk)])
+    facts = {"what": "export", "event": talk.title, "number": len(rows)}
+    outbox.owe(Kind.SECURITY_NOTICE, now, person=by, facts=facts)
+    return ("\ufeff" + out.getvalue()).encode()
+
+
+def neutral(cell: str) -> str:
+    """The same text, which no spreadsheet takes for a formula (safety.md P12)."""
+    return f"'{cell}" if cell.startswith(DANGEROUS) else cell
+
+
+def status_words(row: Row) -> str:
+    """ "Bestätigt", "Warteliste, Platz 3", …: state and place in line in words."""
+    if row.place:
+        return str(_("Waiting list, place %(place)s", place=row.place))
+    words: dict[Status, str] = {
+        Status.HELD: _("Reserved, not confirmed yet"),
+        Status.WAITING: _("Waiting list"),
+        Status.OFFERED: _("Offered a place"),
+        Status.CONFIRMED: _("Confirmed"),
+        Status.CANCELLED: _("Cancelled"),
+        Status.EXPIRED: _("Never confirmed"),
+    }
+    return words[row.registration.status]
+
+
+def mode_words(mode: Mode) -> str:
+    return str(_("on site") if mode is Mode.ON_SITE else _("online"))
+
+
+def answer_words(answer: PartStat) -> str:
+    """What the calendar answered, or nothing."""
+    words: dict[PartStat, str] = {
+        PartStat.NEEDS_ACTION: "",
+        PartStat.ACCEPTED: _("Accepted"),
+        PartStat.TENTATIVE: _("Tentatively accepted"),
+        PartStat.DECLINED: _("Declined in the calendar"),
+    }
+    return words[answer]
+
+
+def _headings() -> list[str]:
+    return [
+        _("Name"),
+        _("Mail address"),
+        _("Agency or organisation"),
+        _("Attendance"),
+        _("Status"),
+        _("Answer of the calendar"),
+        _("Language"),
+        _("Arrived"),
+    ]
+
+
+def _cells(row: Row, talk: Event) -> Iterator[str]:
+    registration = row.registration
+    yield registration.name
+    yield registration.person.email
+    yield registration.agency
+    yield mode_words(registration.mode)
+    yield status_words(row)
+    yield answer_words(registration.partstat)
+    yield registration.language
+    yield f"{registration.created_at.astimezone(ZoneInfo(talk.zone)):%Y-%m-%d %H:%M}"
+
+
+# --- queries ---------------------------------------------------------------------------------------------
+
+
+def _shown(event_id: int, show: Show) -> sa.ColumnElement[bool]:
+    if show is Show.ALL:
+        return sa.true()
+    if show is Show.NEEDS:
+        coming = Registration.status.in_((Status.HELD, Status.WAITING, Status.OFFERED, Status.CONFIRMED))
+        return sa.and_(Registration.needs != "", Registration.needs_consent_at.is_not(None), coming)
+    if show is Show.UNDELIVERED:
+        return sa.and_(Registration.id.in_(undelivered(event_id)), Registration.status != Status.EXPIRED)
+    return Registration.status == Status(show.value)
+
+
+def _rows(event_id: int, conditions: tuple[sa.ColumnElement[bool], ...], limit: int | None) -> list[Row]:
+    line = (
+        sa.select(
+            Registration.id,
+            sa.func.row_number().over(partition_by=Registration.mode, order_by=Registration.arrival).label("place"),
+        )
+        .where(Registration.event_id == event_id, Registration.status == Status.WAITING)
+        .subquery()
+    )
+    newest = (
+        sa.select(sa.func.max(Message.id).label("id"), Message.registration_id)
+        .where(
+            Message.event_id == event_id,
+            Message.kind.in_(CALENDAR_KINDS),
+            Message.sequence.is_not(None),
+            Message.state != MessageState.SUPERSEDED,
+        )
+        .group_by(Message.registration_id)
+        .subquery()
+    )
+    found = (
+        sa.select(Registration, sa.func.coalesce(line.c.place, 0), Message)
+        .join(Registration.person)
+        .outerjoin(line, line.c.id == Registration.id)
+        .outerjoin(newest, newest.c.registration_id == Registration.id)
+        .outerjoin(Message, Message.id == newest.c.id)
+        .where(*conditions)
+        .order_by(Registration.arrival)
+        .options(contains_eager(Registration.person), defer(Message.facts))
+        .limit(limit)
+    )
+    return [Row(*row) for row in db.session.execute(found)]

@@ -1,0 +1,135 @@
+"""Whom an act on several participants is for: worked out by the server at the preview, and the same when it is done.
+
+What was shown is sealed: the choice, who came out of it and the words to be sent. If other people would be meant at
+the end, nothing happens and the new list is shown (experience.md §4, Message).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import contains_eager
+
+from whatsnext import tokens
+from whatsnext.db import db
+from whatsnext.errors import LinkInvalid, NobodyToTell, RecipientsChanged
+from whatsnext.models import Registration, Status
+from whatsnext.services import participants
+from whatsnext.services.participants import Search, Show
+from whatsnext.tokens import Purpose
+
+GOOD_FOR = timedelta(hours=24)
+
+
+class Act(StrEnum):
+    """What can be done with several participants at once."""
+
+    MESSAGE = "message"
+    INVITE = "invite"
+    PROMOTE = "promote"
+    REMOVE = "remove"
+
+
+PROVED = Registration.proved_at.is_not(None)
+POSSIBLE = {
+    Act.MESSAGE: sa.and_(PROVED, Registration.status.in_((Status.CONFIRMED, Status.WAITING, Status.OFFERED))),
+    Act.INVITE: Registration.status == Status.CONFIRMED,
+    Act.PROMOTE: sa.and_(PROVED, Registration.status == Status.WAITING),
+    Act.REMOVE: Registration.status.in_((Status.CONFIRMED, Status.WAITING, Status.OFFERED, Status.HELD)),
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Participants of one talk: those ticked (`refs`), or all that a search finds (`search`)."""
+
+    event_id: int
+    act: Act
+    refs: tuple[str, ...] = ()
+    search: Search | None = None
+
+
+@dataclass(frozen=True)
+class Recipients:
+    """Who comes out of a choice now: `people` in order of arrival; `left_out` of the chosen cannot be meant."""
+
+    choice: Choice
+    people: list[Registration]
+    left_out: int
+
+    @property
+    def ids(self) -> list[int]:
+        return [registration.id for registration in self.people]
+
+
+def choose(choice: Choice) -> Recipients:
+    """Work out whom a choice means now. Raises NobodyToTell if that is nobody. Two queries."""
+    chosen = _chosen(choice)
+    wanted = db.session.scalar(
+        sa.select(sa.func.count()).select_from(Registration).join(Registration.person).where(*chosen)
+    )
+    people = list(
+        db.session.scalars(
+            sa.select(Registration)
+            .join(Registration.person)
+            .where(*chosen, POSSIBLE[choice.act])
+            .order_by(Registration.arrival)
+            .options(contains_eager(Registration.person))
+        )
+    )
+    if not people:
+        raise NobodyToTell
+    return Recipients(choice, people, (wanted or 0) - len(people))
+
+
+def seal(recipients: Recipients, now: datetime, words: Sequence[str] = ()) -> str:
+    """What the preview has shown, as a token that comes back with the button."""
+    choice = recipients.choice
+    search = [choice.search.show, choice.search.words] if choice.search else None
+    subject = [choice.event_id, choice.act, list(choice.refs), search, _fingerprint(recipients, words)]
+    return tokens.sign(Purpose.PREVIEW, subject, now + GOOD_FOR)
+
+
+def sealed_choice(token: str, event_id: int, now: datetime) -> Choice:
+    """The choice that was sealed for this talk. Raises LinkInvalid, LinkExpired."""
+    choice, _print = _read(token, event_id, now)
+    return choice
+
+
+def unseal(token: str, event_id: int, act: Act, now: datetime, words: Sequence[str] = ()) -> Recipients:
+    """Whom the preview has shown. Call inside `write()`, with the event locked.
+
+    Raises RecipientsChanged if the choice means others now or the words differ, NobodyToTell if it means nobody,
+    LinkInvalid and LinkExpired.
+    """
+    choice, shown = _read(token, event_id, now)
+    if choice.act is not act:
+        raise LinkInvalid
+    recipients = choose(choice)
+    if not tokens.same(shown, _fingerprint(recipients, words)):
+        raise RecipientsChanged
+    return recipients
+
+
+def _read(token: str, event_id: int, now: datetime) -> tuple[Choice, str]:
+    subject = tokens.read(Purpose.PREVIEW, token, now)
+    sealed_for, act, refs, search, shown = subject
+    if sealed_for != event_id:
+        raise LinkInvalid
+    found = Search(Show(search[0]), search[1]) if search else None
+    return Choice(event_id, Act(act), tuple(refs), found), shown
+
+
+def _chosen(choice: Choice) -> tuple[sa.ColumnElement[bool], ...]:
+    if choice.search is not None:
+        return participants.matching(choice.event_id, choice.search)
+    return (Registration.event_id == choice.event_id, Registration.ref.in_(choice.refs))
+
+
+def _fingerprint(recipients: Recipients, words: Sequence[str]) -> str:
+    people = [f"{person.id} {person.status} {person.person.email}" for person in recipients.people]
+    return tokens.digest("\n".join([*people, *words]))

@@ -21,11 +21,13 @@ from werkzeug.test import TestResponse
 
 from config import Settings
 from tests import servers
-from tests.factories import NOON
+from tests.factories import NOON, Make
 from tests.pages import Page
 from whatsnext import clock, i18n
-from whatsnext.db import db, upgrade
+from whatsnext.db import db, upgrade, write
 from whatsnext.db import init_app as init_db
+from whatsnext.models import Person, SignedIn
+from whatsnext.tokens import digest, random_secret
 
 SECRET = "a secret key of the tests, long enough to be taken"
 OWN_CLOCK = ("browser", "load")
@@ -127,6 +129,14 @@ class Visitor(FlaskClient):
             db.session.rollback()
         return contextvars.Context().run(super().open, *args, **kwargs)
 
+    def sign_in(self, person: Person) -> None:
+        """Be signed in as this person from now on, freshly."""
+        secret, now = random_secret(), clock.now()
+        with write():
+            db.session.add(SignedIn(digest=digest(secret), person_id=person.id, started_at=now, seen_at=now))
+        with self.session_transaction() as cookie:
+            cookie["signed_in"] = secret
+
     def page(self, path: str, **kwargs: Any) -> Page:
         """GET this page, following redirects."""
         return Page(self.get(path, follow_redirects=True, **kwargs))
@@ -216,6 +226,13 @@ def client(app: Flask) -> Visitor:
     visitor = app.test_client()
     assert isinstance(visitor, Visitor)
     return visitor
+
+
+@pytest.fixture
+def organiser(client: Visitor, make: Make) -> Visitor:
+    """A browser in which an organiser is signed in."""
+    client.sign_in(make.organiser())
+    return client
 
 
 @pytest.fixture

@@ -261,14 +261,14 @@ def test_an_answer_that_calendars_do_not_know_is_refused():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"start": datetime(2027, 7, 15, 18, 0)},  # noqa: DTZ001
-        {"end": datetime(2027, 7, 15, 19, 0)},  # noqa: DTZ001
+        {"start": datetime(2027, 7, 15, 18, 0)},
+        {"end": datetime(2027, 7, 15, 19, 0)},
         {"start": datetime(2027, 7, 15, 16, 0, tzinfo=UTC)},
         {"start": datetime(2027, 7, 15, 16, 0, tzinfo=timezone(timedelta(hours=2)))},
         {"end": datetime(2027, 7, 15, 18, 0, tzinfo=BERLIN)},
         {"end": datetime(2027, 7, 15, 17, 0, tzinfo=BERLIN)},
-        {"created": datetime(2027, 5, 1)},  # noqa: DTZ001
-        {"modified": datetime(2027, 5, 1)},  # noqa: DTZ001
+        {"created": datetime(2027, 5, 1)},
+        {"modified": datetime(2027, 5, 1)},
     ],
 )
 def test_times_without_a_zone_and_ends_before_the_start_are_refused(make, changes):

@@ -15,13 +15,14 @@ from whatsnext.models.types import UtcDateTime
 class SignInLink(Base):
     """One mailed sign-in link: found by `token_id`, good once, in the browser whose cookie has the digest `browser`.
 
-    An empty `browser` means any browser: only the command line makes such a link.
+    An empty `browser` means any browser: only the command line makes such a link. Without a person it is the row of an
+    address that nobody has: asking does the same work and answers the same (safety.md I10).
     """
 
     __tablename__ = "sign_in_link"
     id: Mapped[int] = mapped_column(primary_key=True)
     token_id: Mapped[str] = mapped_column(sa.String(26), unique=True)
-    person_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id", ondelete="CASCADE"), index=True)
+    person_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id", ondelete="CASCADE"), index=True)
     browser: Mapped[str] = mapped_column(sa.String(64), default="", index=True)
     code: Mapped[str] = mapped_column(sa.String(64), default="")
     tries: Mapped[int] = mapped_column(default=0)
@@ -29,7 +30,7 @@ class SignInLink(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    person: Mapped[Person] = relationship()
+    person: Mapped[Person | None] = relationship()
 
 
 class SignedIn(Base):

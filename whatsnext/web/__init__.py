@@ -1,1 +1,66 @@
-"""web."""
+"""The web: a blueprint per audience, one way to say no, one base of forms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask, current_app, g, request
+
+from whatsnext import i18n, markdown
+from whatsnext.db import db, written
+from whatsnext.models import Series
+from whatsnext.web import account, assets, attendee, guards, language, ops, organise, public, security
+from whatsnext.web.forms import form_token
+
+STATIC = Path(__file__).parent.parent.parent / "static"
+APPEARANCE = "wn-appearance"
+APPEARANCES = ("light", "dark", "system")
+
+
+def init_app(app: Flask) -> None:
+    """Register every page, header and name that templates use. Languages and static files come as WSGI middleware."""
+    security.init_app(app)
+    for package in (public, attendee, organise, account, ops):
+        if hasattr(package, "bp"):
+            app.register_blueprint(package.bp)
+    app.context_processor(_names)
+    app.jinja_env.globals.update(static_url=assets.static_url, form_token=form_token, when=i18n)
+    app.jinja_env.filters["markdown"] = markdown.to_html
+    written.connect(_forget_series_name, app)
+    assets.init_app(app, STATIC, app.config["SETTINGS"].instance)
+    language.init_app(app)
+
+
+def _names() -> dict[str, Any]:
+    """What every template may name (templates/base.html)."""
+    return {
+        "language": i18n.language(),
+        "other_language_url": language.other_language_url(),
+        "appearance": appearance(),
+        "viewer": guards.viewer(),
+        "may_plan": guards.may_plan(),
+        "series_name": _series_name(),
+        "demo": current_app.config["SETTINGS"].demo,
+        "report_page": None if security.is_secret_page() else request.path,
+    }
+
+
+def appearance() -> str:
+    """How the page shall look: "light", "dark" or "system"."""
+    chosen = request.cookies.get(APPEARANCE, "")
+    return chosen if chosen in APPEARANCES else "system"
+
+
+def _series_name() -> str:
+    """The name of the first series, kept until something is written."""
+    kept: str | None = current_app.extensions.get("whatsnext.series_name")
+    if kept is None or g.get("writing"):
+        kept = db.session.scalar(sa.select(Series.name).order_by(Series.position, Series.id).limit(1)) or ""
+        current_app.extensions["whatsnext.series_name"] = kept
+    return kept
+
+
+def _forget_series_name(app: Flask) -> None:
+    app.extensions.pop("whatsnext.series_name", None)

@@ -85,7 +85,7 @@ def upgrade() -> None:
         "sign_in_link",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("token_id", sa.String(length=26), nullable=False),
-        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=True),
         sa.Column("browser", sa.String(length=64), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),

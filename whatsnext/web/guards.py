@@ -1,0 +1,95 @@
+"""Who looks at this page, and may they?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+from flask import Blueprint, g, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from whatsnext import clock
+from whatsnext.errors import Forbidden
+from whatsnext.models import Person, Registration, SignedIn
+from whatsnext.permissions import Right, may
+from whatsnext.services import signin
+
+Given = ParamSpec("Given")
+View = Callable[Given, ResponseReturnValue]
+
+SIGNED_IN = "signed_in"
+"""The entry of the cookie that holds the secret of a signed-in browser."""
+
+
+def signed_in() -> SignedIn | None:
+    """The signed-in state behind this request's cookie, read once a request; None without one that still holds."""
+    if "signed_in" not in g:
+        secret = session.get(SIGNED_IN)
+        g.signed_in = signin.signed_in(secret, clock.now()) if isinstance(secret, str) else None
+    found: SignedIn | None = g.signed_in
+    return found
+
+
+def viewer() -> Person | None:
+    """The person who is signed in here, or None."""
+    found = signed_in()
+    return found.person if found else None
+
+
+def may_plan() -> bool:
+    person = viewer()
+    return may(person.role if person else None, Right.PLAN)
+
+
+def may_open(registration: Registration) -> bool:
+    """Whether the person signed in here may open this registration by its ref: their own only."""
+    person = viewer()
+    return person is not None and registration.person_id == person.id
+
+
+def require(right: Right) -> ResponseReturnValue | None:
+    """None if the person signed in here has `right`, else the way to sign in. Raises Forbidden for a lower role."""
+    person = viewer()
+    if person is None:
+        return redirect(url_for("account.sign_in", next=target()), 303)
+    if not may(person.role, right):
+        raise Forbidden
+    return None
+
+
+def target() -> str:
+    """Where to come back to after signing in: this page, if it can be opened again."""
+    return request.full_path.rstrip("?") if request.method == "GET" else ""
+
+
+def protect(bp: Blueprint, right: Right) -> None:
+    """Let nobody without `right` into any page of `bp`."""
+    bp.before_request(lambda: require(right))
+
+
+def needs(right: Right) -> Callable[[View[Given]], View[Given]]:
+    """Let nobody without `right` into this page."""
+
+    def guard(view: View[Given]) -> View[Given]:
+        @wraps(view)
+        def guarded(*args: Given.args, **kwargs: Given.kwargs) -> ResponseReturnValue:
+            refused = require(right)
+            return view(*args, **kwargs) if refused is None else refused
+
+        return guarded
+
+    return guard
+
+
+def fresh(view: View[Given]) -> View[Given]:
+    """Ask for a proof younger than ten minutes before this page (safety.md I12): sign in once more."""
+
+    @wraps(view)
+    def guarded(*args: Given.args, **kwargs: Given.kwargs) -> ResponseReturnValue:
+        found = signed_in()
+        if found is None or not signin.is_fresh(found, clock.now()):
+            return redirect(url_for("account.sign_in", next=target(), fresh=1), 303)
+        return view(*args, **kwargs)
+
+    return guarded

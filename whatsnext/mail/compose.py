@@ -1,0 +1,155 @@
+"""From a row of the outbox to a mail, in the recipient's language and from the state of now."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import current_app
+
+from config import Settings
+from whatsnext import markdown
+from whatsnext.calendars.invitation import Invitation
+from whatsnext.i18n import gettext as _
+from whatsnext.i18n import language, speaking
+from whatsnext.links import external
+from whatsnext.mail import contexts
+from whatsnext.mail.kinds import KINDS, METHODS, MailKind
+from whatsnext.mail.mime import Letter
+from whatsnext.models import Event, Message, Mode, Registration
+
+PRODUCT = "What's NEXt"
+LONGEST_SUBJECT = 60
+SHORTEST_TITLE = 12
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def compose(message: Message, now: datetime) -> Letter:
+    """The mail for this row. Call inside `write()` with the registration locked: its `stamp` moves on.
+
+    Raises ValueError where the row lacks what its kind is about.
+    """
+    kind = KINDS[message.kind]
+    with speaking(message.language):
+        context = {"language": language(), **kind.context(message, now)}
+        context["subject"] = subject = _subject(kind, context)
+        return Letter(
+            to=message.recipient,
+            sender=_sender(message.registration),
+            sender_name=_sender_name(message),
+            subject=subject,
+            text=_text(_render(kind, "body.txt", context)),
+            html=_CONTROLS.sub("", _render(kind, "body.html", context)),
+            message_id=f"<{message.message_id.strip('<>')}>",
+            date=now.astimezone(UTC),
+            calendar=_calendar(kind, message, now),
+        )
+
+
+def reply_address(registration: Registration, mailbox: str) -> str:
+    """The address that calendar answers of this registration come to: `local+token@domain`."""
+    local, _at, domain = mailbox.rpartition("@")
+    return f"{local}+{registration.reply_token}@{domain}"
+
+
+def invitation_of(message: Message) -> Invitation:
+    """What this attendee's calendar shows from now on. Raises ValueError for a talk without a time."""
+    own = contexts.registration_of(message)
+    event, link = own.event, contexts.join_link(own)
+    if event.starts_at is None or event.ends_at is None:
+        raise contexts.Incomplete(f"event {event.id} has no time")
+    zone = ZoneInfo(event.zone)
+    return Invitation(
+        uid=event.uid,
+        sequence=message.sequence or 0,
+        start=event.starts_at.astimezone(zone),
+        end=event.ends_at.astimezone(zone),
+        summary=event.title,
+        description=_description(own, link),
+        location=_location(own, link),
+        url=external("public.event", slug=event.slug),
+        categories=(event.theme.name,) if event.theme else (),
+        join_link=link or None,
+        organiser_name=event.series.name,
+        organiser_address=_sender(own),
+        attendee_name=own.name,
+        attendee_address=message.recipient,
+        partstat=own.partstat.value,
+        protected=event.protected,
+        created=event.created_at,
+        modified=event.changed_at,
+    )
+
+
+def _calendar(kind: MailKind, message: Message, now: datetime) -> tuple[str, bytes] | None:
+    """Method and bytes; None for whoever was never sent an invitation: people in line hear in words only."""
+    if kind.calendar is None or message.sequence is None or message.registration is None:
+        return None
+    stamp = _next_stamp(message.registration, now)
+    return METHODS[kind.calendar], kind.calendar(invitation_of(message), stamp)
+
+
+def _next_stamp(registration: Registration, now: datetime) -> datetime:
+    """A DTSTAMP later than every one this attendee has had (RFC 5546 §2.1.5), to the second as it is written."""
+    stamp = now.astimezone(UTC).replace(microsecond=0)
+    if registration.stamp is not None and stamp <= registration.stamp:
+        stamp = registration.stamp.replace(microsecond=0) + timedelta(seconds=1)
+    registration.stamp = stamp
+    return stamp
+
+
+def _description(registration: Registration, link: str) -> str:
+    event: Event = registration.event
+    manage = contexts.manage_link(registration)
+    parts = [
+        markdown.to_text(event.summary),
+        markdown.to_text(event.agenda),
+        _("Join online: %(link)s", link=link) if link else "",
+        _("Dial-in by phone: %(number)s", number=event.dial_in) if link and event.dial_in else "",
+        _("My registration, giving up my place: %(link)s", link=manage),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _location(registration: Registration, link: str) -> str:
+    """The address; the join link for who takes part online; of a protected talk the page that has it."""
+    if registration.mode is Mode.ON_SITE:
+        return registration.event.address
+    return link or contexts.manage_link(registration)
+
+
+def _sender(registration: Registration | None) -> str:
+    settings: Settings = current_app.config["SETTINGS"]
+    return reply_address(registration, settings.sender) if registration else settings.sender
+
+
+def _sender_name(message: Message) -> str:
+    return message.event.series.name if message.event else PRODUCT
+
+
+def _subject(kind: MailKind, context: dict[str, Any]) -> str:
+    """At most 60 characters; the title gives way, the news does not."""
+    whole = _line(_render(kind, "subject.txt", context))
+    title, over = str(context["title"]), len(whole) - LONGEST_SUBJECT
+    if over <= 0 or not title:
+        return whole
+    kept = max(SHORTEST_TITLE, len(title) - over - 1)
+    cut = title if kept >= len(title) else f"{title[:kept].rstrip()}…"
+    return _line(_render(kind, "subject.txt", {**context, "title": cut}))
+
+
+def _render(kind: MailKind, template: str, context: dict[str, Any]) -> str:
+    """Past Flask's own render_template: what pages put into every template belongs to a request."""
+    return current_app.jinja_env.get_template(f"mail/{kind.folder}/{template}").render(context)
+
+
+def _line(value: str) -> str:
+    return " ".join(_CONTROLS.sub("", value).split())
+
+
+def _text(value: str) -> str:
+    """Empty parts of the layout leave no hole."""
+    lines = (line.rstrip() for line in _CONTROLS.sub("", value).split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"

@@ -1,0 +1,195 @@
+"""What the templates of a mail may say: plain texts and addresses, in the language spoken now.
+
+What people typed goes in as it was typed; the templates show it as text, never as link or markup (safety.md P9).
+Join links go to people with a place only, and of protected talks to nobody: their page has it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from whatsnext import i18n
+from whatsnext.i18n import gettext as _
+from whatsnext.links import external
+from whatsnext.models import CancelledBy, Event, Message, Mode, Registration, Status
+from whatsnext.services import invitations, registrations, signup, waiting_list
+
+Context = dict[str, Any]
+
+
+class Incomplete(ValueError):
+    """A message without what its kind is about."""
+
+
+def registration_of(message: Message) -> Registration:
+    """Raises Incomplete for a message about no registration."""
+    if message.registration is None:
+        raise Incomplete(f"message {message.id} ({message.kind}) is about no registration")
+    return message.registration
+
+
+def join_link(registration: Registration) -> str:
+    """Empty unless this person takes part online and may be mailed the link."""
+    event = registration.event
+    may = registration.status is Status.CONFIRMED and registration.mode is Mode.ONLINE and event.online
+    return event.join_link if may and not event.protected else ""
+
+
+def where(registration: Registration) -> str:
+    """Where this person takes part."""
+    if registration.mode is Mode.ON_SITE:
+        return registration.event.address or _("on site")
+    return _("online")
+
+
+def manage_link(registration: Registration) -> str:
+    """The person's own page."""
+    return external("attendee.registration", key=registrations.manage_token(registration))
+
+
+def talk(event: Event) -> Context:
+    """What any mail about a talk says."""
+    series = event.series
+    return {
+        "title": event.title,
+        "series": series.name,
+        "when": invitations.when_in_words(invitations.facts(event)),
+        "brief": i18n.brief(event.starts_at, event.zone) if event.starts_at else "",
+        "event_link": external("public.event", slug=event.slug),
+        "contact": [part for part in (series.contact_name, series.contact_email, series.contact_phone) if part],
+    }
+
+
+def registration(message: Message, _now: datetime) -> Context:
+    """A mail about one's own registration."""
+    own = registration_of(message)
+    key = registrations.manage_token(own)
+    link = join_link(own)
+    return {
+        **talk(own.event),
+        "where": where(own),
+        "join_link": link,
+        "dial_in": own.event.dial_in if link else "",
+        "manage_link": external("attendee.registration", key=key),
+        "cancel_link": external("attendee.cancel", key=key),
+        "status": own.status.value,
+        "place": waiting_list.place_in_line(own),
+    }
+
+
+def confirmation_request(message: Message, now: datetime) -> Context:
+    """To an address not proved yet: nothing that someone typed in its name (safety.md O5)."""
+    own = registration_of(message)
+    if own.hold_ends_at is None:
+        raise Incomplete(f"registration {own.id} has no end of its hold")
+    return {
+        **talk(own.event),
+        "where": where(own),
+        "until": i18n.moment(own.hold_ends_at, own.event.zone),
+        "waiting": own.status is Status.WAITING,
+        "confirm_link": external("public.confirm", token=signup.confirm_token(own)),
+        "block_link": external("public.block", token=signup.block_token(own.person, now)),
+    }
+
+
+def waiting(message: Message, _now: datetime) -> Context:
+    """Someone in line: when they move up by themselves, and until when."""
+    return {**registration(message, _now), "hours": registration_of(message).event.series.promotion_stops_hours}
+
+
+def offer(message: Message, _now: datetime) -> Context:
+    """A place that is kept for an answer."""
+    own = registration_of(message)
+    if own.offer_ends_at is None:
+        raise Incomplete(f"registration {own.id} has no offer")
+    return {
+        **registration(message, _now),
+        "until": i18n.moment(own.offer_ends_at, own.event.zone),
+        "offer_link": external("public.offer", token=registrations.offer_token(own)),
+    }
+
+
+def update(message: Message, _now: datetime) -> Context:
+    """Old and new side by side, as far as this person may read both."""
+    own = registration_of(message)
+    before, after = message.facts["before"], invitations.facts(own.event)
+    rows = [*_mode_change(message, own), *invitations.changes(before, after)]
+    shown = [row for row in rows if row.public or join_link(own)]
+    moved = any(before[key] != after[key] for key in ("starts", "ends", "zone"))
+    return {
+        **registration(message, _now),
+        "changes": shown,
+        "hidden": len(shown) < len(rows) and own.status is Status.CONFIRMED and own.mode is Mode.ONLINE,
+        "moved": moved,
+        "old_when": invitations.when_in_words(before),
+        "note": message.facts.get("text", ""),
+        "invited": message.sequence is not None,
+    }
+
+
+def _mode_change(message: Message, own: Registration) -> list[invitations.Change]:
+    """The row for someone who now takes part the other way."""
+    before = message.facts.get("mode_before", own.mode.value)
+    words = {Mode.ON_SITE.value: _("on site"), Mode.ONLINE.value: _("online")}
+    if before == own.mode.value:
+        return []
+    return [invitations.Change(_("Taking part"), words[before], words[own.mode.value])]
+
+
+def cancellation(message: Message, _now: datetime) -> Context:
+    """A place given up or taken back."""
+    own = registration_of(message)
+    by_organiser = message.facts.get("by") == CancelledBy.ORGANISER
+    return {
+        **registration(message, _now),
+        "by_organiser": by_organiser,
+        "had_place": message.facts.get("had_place", True),
+        "undo_link": "" if by_organiser else external("attendee.undo", key=registrations.manage_token(own)),
+        "invited": message.sequence is not None,
+    }
+
+
+def event_cancellation(message: Message, _now: datetime) -> Context:
+    """The talk is off."""
+    own = registration_of(message)
+    return {
+        **registration(message, _now),
+        "reason": own.event.cancelled_reason,
+        "invited": message.sequence is not None,
+    }
+
+
+def organiser_message(message: Message, now: datetime) -> Context:
+    """What an organiser wrote, as it was written; a test of it goes to the organiser, who has no registration."""
+    if message.registration is not None:
+        about = registration(message, now)
+    elif message.event is not None:
+        about = talk(message.event)
+    else:
+        raise Incomplete(f"message {message.id} is about no talk")
+    return {**about, "words": message.facts["subject"], "body": message.facts["body"]}
+
+
+def sign_in(message: Message, _now: datetime) -> Context:
+    """A link and a code, each good once."""
+    link = external("account.sign_in_link", token=message.facts["link_token"])
+    return {"title": "", "sign_in_link": link, "code": message.facts["code"]}
+
+
+def barrier_report(message: Message, _now: datetime) -> Context:
+    """What a reader could not use, to those who can mend it."""
+    facts = message.facts
+    return {"title": "", "page": facts["page"], "report": facts["text"], "reporter": facts.get("contact", "")}
+
+
+def security_notice(message: Message, _now: datetime) -> Context:
+    """Something was done in the person's name."""
+    facts = message.facts
+    return {
+        "title": facts.get("event", ""),
+        "what": facts["what"],
+        "number": facts.get("number", 0),
+        "role": facts.get("role", ""),
+        "sign_in_page": external("account.sign_in"),
+    }

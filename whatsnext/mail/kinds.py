@@ -1,0 +1,168 @@
+"""Every kind of mail: its templates, what they may say, its calendar part, and until when it is still true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from whatsnext.calendars import invitation
+from whatsnext.mail import contexts
+from whatsnext.models import EventState, Kind, Message, Status
+
+Calendar = Callable[[invitation.Invitation, datetime], bytes]
+METHODS: dict[Calendar, str] = {invitation.request: "REQUEST", invitation.cancel: "CANCEL"}
+
+
+def as_owed(message: Message) -> datetime:
+    """The best-before that the outbox gave it."""
+    return message.best_before
+
+
+def end_of_talk(message: Message) -> datetime:
+    """No mail about a talk goes out once it is over."""
+    ends = contexts.registration_of(message).event.ends_at
+    return min(message.best_before, ends) if ends else message.best_before
+
+
+def end_of_hold(message: Message) -> datetime:
+    """As long as the place waits for the confirmation."""
+    ends = contexts.registration_of(message).hold_ends_at
+    return min(message.best_before, ends) if ends else message.best_before
+
+
+def end_of_offer(message: Message) -> datetime:
+    """As long as the place waits for the answer."""
+    ends = contexts.registration_of(message).offer_ends_at
+    return min(message.best_before, ends) if ends else message.best_before
+
+
+def always(_message: Message) -> bool:
+    """News that stay news."""
+    return True
+
+
+def has_status(*those: Status) -> Callable[[Message], bool]:
+    """The registration still stands so."""
+    return lambda message: contexts.registration_of(message).status in those
+
+
+def is_unproved(message: Message) -> bool:
+    """The address still has to be proved."""
+    registration = contexts.registration_of(message)
+    return registration.status in (Status.HELD, Status.WAITING) and registration.proved_at is None
+
+
+def is_newest(message: Message) -> bool:
+    """Nothing with a higher SEQUENCE is owed to this attendee (RFC 5546 §2.1.4)."""
+    last = contexts.registration_of(message).sequence
+    return message.sequence is None or last is None or message.sequence >= last
+
+
+def is_invited(message: Message) -> bool:
+    """The person has the place, and nothing newer is owed."""
+    return has_status(Status.CONFIRMED)(message) and is_newest(message)
+
+
+def is_told(message: Message) -> bool:
+    """The person hears of changes, and nothing newer is owed."""
+    return has_status(Status.CONFIRMED, Status.OFFERED, Status.WAITING)(message) and is_newest(message)
+
+
+def is_given_up(message: Message) -> bool:
+    """The person has no place again: someone signing up anew still has the old entry in the calendar."""
+    return not has_status(Status.CONFIRMED)(message) and is_newest(message)
+
+
+def is_called_off(message: Message) -> bool:
+    """The talk is still off."""
+    return contexts.registration_of(message).event.state is EventState.CANCELLED
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailKind:
+    """One kind of mail. `wanted`: the person asked for it, so a blocked address gets it too (safety.md O7)."""
+
+    folder: str
+    context: Callable[[Message, datetime], contexts.Context]
+    still_true: Callable[[Message], bool] = always
+    best_before: Callable[[Message], datetime] = as_owed
+    calendar: Calendar | None = None
+    wanted: bool = False
+
+
+KINDS: dict[Kind, MailKind] = {
+    Kind.CONFIRMATION_REQUEST: MailKind(
+        folder="confirmation_request",
+        context=contexts.confirmation_request,
+        best_before=end_of_hold,
+        still_true=is_unproved,
+    ),
+    Kind.ALREADY_REGISTERED: MailKind(
+        folder="already_registered",
+        context=contexts.registration,
+        best_before=end_of_talk,
+        still_true=has_status(Status.CONFIRMED, Status.OFFERED, Status.WAITING),
+    ),
+    Kind.WAITING: MailKind(
+        folder="waiting",
+        context=contexts.waiting,
+        best_before=end_of_talk,
+        still_true=has_status(Status.WAITING),
+    ),
+    Kind.INVITATION: MailKind(
+        folder="invitation",
+        context=contexts.registration,
+        calendar=invitation.request,
+        best_before=end_of_talk,
+        still_true=is_invited,
+    ),
+    Kind.PROMOTION: MailKind(
+        folder="promotion",
+        context=contexts.registration,
+        calendar=invitation.request,
+        best_before=end_of_talk,
+        still_true=is_invited,
+    ),
+    Kind.OFFER: MailKind(
+        folder="offer",
+        context=contexts.offer,
+        best_before=end_of_offer,
+        still_true=has_status(Status.OFFERED),
+    ),
+    Kind.UPDATE: MailKind(
+        folder="update",
+        context=contexts.update,
+        calendar=invitation.request,
+        best_before=end_of_talk,
+        still_true=is_told,
+    ),
+    Kind.CANCELLATION: MailKind(
+        folder="cancellation",
+        context=contexts.cancellation,
+        calendar=invitation.cancel,
+        best_before=end_of_talk,
+        still_true=is_given_up,
+    ),
+    Kind.EVENT_CANCELLATION: MailKind(
+        folder="event_cancellation",
+        context=contexts.event_cancellation,
+        calendar=invitation.cancel,
+        best_before=end_of_talk,
+        still_true=is_called_off,
+    ),
+    Kind.ORGANISER_MESSAGE: MailKind(folder="organiser_message", context=contexts.organiser_message),
+    Kind.SIGN_IN: MailKind(folder="sign_in", context=contexts.sign_in, wanted=True),
+    Kind.NEW_LINK: MailKind(folder="new_link", context=contexts.registration, wanted=True),
+    Kind.BARRIER_REPORT: MailKind(folder="barrier_report", context=contexts.barrier_report, wanted=True),
+    Kind.SECURITY_NOTICE: MailKind(folder="security_notice", context=contexts.security_notice, wanted=True),
+}
+
+
+def is_wanted(message: Message) -> bool:
+    """Whether its person wants it: someone who wants no more mails gets what they asked for since, nothing else."""
+    person, registration = message.person, message.registration
+    if person is None or person.blocked_at is None or KINDS[message.kind].wanted:
+        return True
+    proved_at = registration.proved_at if registration else None
+    return proved_at is not None and proved_at >= person.blocked_at

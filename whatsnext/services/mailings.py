@@ -120,9 +120,11 @@ def delivery(event_id: int, mailing_id: int) -> Delivery:
     """How a mailing of this talk stands. Raises NotFound for one of another talk. Two queries."""
     mailing = _one(event_id, mailing_id)
     rows = db.session.execute(
-        sa.select(Message.state, sa.func.count()).where(Message.mailing_id == mailing.id).group_by(Message.state)
+        sa.select(Message.state, sa.func.count().label("number"))
+        .where(Message.mailing_id == mailing.id)
+        .group_by(Message.state)
     )
-    counts: dict[MessageState, int] = dict(row._tuple() for row in rows)
+    counts: dict[MessageState, int] = {row.state: row.number for row in rows}
     return Delivery(
         mailing,
         sent=counts.get(MessageState.SENT, 0),

@@ -119,7 +119,7 @@ def event(event_id: int) -> Event:
 
 def counts(event_id: int) -> dict[Show, int]:
     """How many registrations each chip shows. One query."""
-    columns = [sa.func.count(sa.case((_shown(event_id, show), 1))) for show in Show]
+    columns = [sa.func.count(sa.case((sa.and_(sa.true(), *shown(show, event_id)), 1))) for show in Show]
     row = db.session.execute(sa.select(*columns).where(Registration.event_id == event_id)).one()
     return dict(zip(Show, row, strict=True))
 
@@ -160,13 +160,25 @@ def mails(registration: Registration) -> list[Message]:
 
 def matching(event_id: int, search: Search) -> tuple[sa.ColumnElement[bool], ...]:
     """Conditions on Registration joined with Person."""
-    conditions = [Registration.event_id == event_id, _shown(event_id, search.show)]
+    conditions = [Registration.event_id == event_id, *shown(search.show, event_id)]
     if search.words:
         # SQLite folds ASCII only: the other spellings make "ü" find "Ü".
         spellings = {search.words, search.words.lower(), search.words.upper()}
         columns = (Registration.name, Registration.agency, Person.email)
         conditions.append(sa.or_(*(c.icontains(s, autoescape=True) for c in columns for s in sorted(spellings))))
     return tuple(conditions)
+
+
+def shown(show: Show, event_id: int | None = None) -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions on Registration for what a chip shows."""
+    if show is Show.ALL:
+        return ()
+    if show is Show.NEEDS:
+        coming = Registration.status.in_((Status.HELD, Status.WAITING, Status.OFFERED, Status.CONFIRMED))
+        return (Registration.needs != "", Registration.needs_consent_at.is_not(None), coming)
+    if show is Show.UNDELIVERED:
+        return (Registration.id.in_(undelivered(event_id)), Registration.status != Status.EXPIRED)
+    return (Registration.status == Status(show.value),)
 
 
 def undelivered(event_id: int | None = None) -> sa.Select[int | None]:
@@ -265,17 +277,6 @@ def _cells(row: Row, talk: Event) -> Iterator[str]:
 
 
 # --- queries ---------------------------------------------------------------------------------------------
-
-
-def _shown(event_id: int, show: Show) -> sa.ColumnElement[bool]:
-    if show is Show.ALL:
-        return sa.true()
-    if show is Show.NEEDS:
-        coming = Registration.status.in_((Status.HELD, Status.WAITING, Status.OFFERED, Status.CONFIRMED))
-        return sa.and_(Registration.needs != "", Registration.needs_consent_at.is_not(None), coming)
-    if show is Show.UNDELIVERED:
-        return sa.and_(Registration.id.in_(undelivered(event_id)), Registration.status != Status.EXPIRED)
-    return Registration.status == Status(show.value)
 
 
 def _rows(event_id: int, conditions: tuple[sa.ColumnElement[bool], ...], limit: int | None) -> list[Row]:

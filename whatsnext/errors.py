@@ -103,6 +103,12 @@ class TooManyTries(DomainError):
     text = _("Too many attempts. Ask for a new link.")
 
 
+class RateLimited(TooManyTries):
+    """More of one form than one address or network may send; facts: `time` in words, `until`, `seconds`."""
+
+    text = _("Too many attempts. It works again from %(time)s.")
+
+
 # --- signing up -----------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from hypothesis import strategies as st
+
 from whatsnext.calendars.invitation import Entry, Invitation
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -31,6 +33,28 @@ PEOPLE = {
     "attendee_name": "Ada Lovelace",
     "attendee_address": "ada@agency.example",
 }
+
+HOSTILE = [
+    "red\r\nX-EVIL:1",
+    "red\nX-EVIL:1",
+    "red\rX-EVIL:1",
+    "red\x0bX-EVIL:1",
+    "red\x0cX-EVIL:1",
+    "red\x1cX-EVIL:1",
+    "red\x85X-EVIL:1",
+    "red\u2028X-EVIL:1",
+    "red\u2029X-EVIL:1",
+    "red\x00X-EVIL:1",
+    "red\\\r\nX-EVIL:1",
+    'red"\r\nX-EVIL:1',
+    "red^nX-EVIL:1",
+    "END:VEVENT\r\nBEGIN:VEVENT\r\nX-EVIL:1",
+    "red\r\n X-EVIL:1\r\n\r\nX-EVIL:1",
+    "red\ud800",
+]
+# all that text.py lets through, and line ends; most of all what iCalendar escapes, and the letters of its escapes
+CHARACTERS = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="\ufffe\uffff")
+TEXTS = st.text(CHARACTERS | st.sampled_from("\\;,:\"^nN\n\t %'"), max_size=200)
 
 
 def entry(**changes: Any) -> Entry:

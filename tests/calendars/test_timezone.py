@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import zoneinfo
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -11,6 +12,7 @@ from whatsnext.calendars.timezone import (
     RepeatedTime,
     Rule,
     SkippedTime,
+    _rules,
     _tzif,
     ambiguous,
     gap,
@@ -179,6 +181,20 @@ def test_a_zone_without_a_name_is_refused():
     nameless = ZoneInfo.from_file(io.BytesIO(_tzif("Europe/Berlin")))
     with pytest.raises(ValueError, match="IANA name"):
         rules(nameless, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def no_zones_of_the_system():
+    zoneinfo.reset_tzpath([])
+    yield
+    zoneinfo.reset_tzpath()
+
+
+@pytest.mark.usefixtures("no_zones_of_the_system")
+def test_a_machine_without_zones_of_its_own_takes_those_of_the_package():
+    _rules.cache_clear()
+    assert "RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3" in written("Europe/Berlin")
+    assert "TZID:America/Argentina/Ushuaia" in written("America/Argentina/Ushuaia")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.calendars.samples import BERLIN, STAMP, TALK, entry, invitation
-from tests.calendars.test_invitation import HOSTILE, TEXTS
+from tests.calendars.samples import BERLIN, HOSTILE, STAMP, TALK, TEXTS, entry, invitation
 from tests.interop.foreign import read_with_icaljs, read_with_vobject
 from whatsnext.calendars.invitation import Invitation, cancel, publish, request
 from whatsnext.calendars.timezone import zones

@@ -107,15 +107,23 @@ def _attendee(invitation: Invitation) -> icalendar.vCalAddress:
     return person
 
 
+def _zone(entry: Entry) -> ZoneInfo:
+    """Raises ValueError for a start without an IANA zone."""
+    zone = entry.start.tzinfo
+    if not isinstance(zone, ZoneInfo) or not zone.key:
+        raise ValueError("an entry needs an IANA zone: floating times move with the reader")
+    return zone
+
+
 def _written(entry: Entry) -> tuple[icalendar.vDatetime, icalendar.vDatetime]:
     """Start and end as wall times with TZID; in UTC if one is the second of a repeated hour.
 
     A wall time with TZID always means the first of the two (RFC 5545 §3.3.5), and both ends are written alike.
     Raises ValueError for a start without an IANA zone, an end without any, an end that is not later.
     """
-    zone = entry.start.tzinfo
-    if not isinstance(zone, ZoneInfo) or not zone.key or entry.end.tzinfo is None:
-        raise ValueError("an entry needs a zone: floating times move with the reader")
+    zone = _zone(entry)
+    if entry.end.tzinfo is None:
+        raise ValueError("an end needs a zone")
     instants = entry.start.astimezone(UTC), entry.end.astimezone(UTC)
     if instants[0] >= instants[1]:
         raise ValueError("an entry ends after it starts")
@@ -166,8 +174,7 @@ def _calendar(method: str, entry: Entry, event: icalendar.Event) -> bytes:
     calendar.add("VERSION", "2.0")
     calendar.add("PRODID", _Text(PRODID))
     calendar.add("METHOD", method)
-    if isinstance(entry.start.tzinfo, ZoneInfo):
-        calendar.add_component(timezone.rules(entry.start.tzinfo, entry.start))
+    calendar.add_component(timezone.rules(_zone(entry), entry.start))
     calendar.add_component(event)
     return bytes(calendar.to_ical())
 

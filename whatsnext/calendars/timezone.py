@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import calendar
 import re
+import zoneinfo
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,7 +17,7 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
-from zoneinfo import TZPATH, ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 import icalendar
 
@@ -167,7 +168,7 @@ def _seconds(text: str) -> int:
 
 def _tzif(key: str) -> bytes:
     """The zone's data, looked up where and in the order that zoneinfo does."""
-    for root in TZPATH:
+    for root in zoneinfo.TZPATH:
         path = Path(root, key)
         if path.is_file():
             return path.read_bytes()
@@ -175,17 +176,17 @@ def _tzif(key: str) -> bytes:
 
 
 def _yearly(key: str) -> list[tuple[Rule, timedelta, timedelta]]:
-    """The two rules in the footer of the zone's data with the offsets before and after; none without summer time."""
+    """The two rules in the footer of the zone's data with the offsets before and after; none without summer time.
+
+    Raises ValueError for rules that are no Mm.w.d.
+    """
     footer = _tzif(key).removesuffix(b"\n").rpartition(b"\n")[2].decode("ascii")
     found = _FOOTER.fullmatch(footer)
     if not found:
         return []
     standard = timedelta(seconds=-_seconds(found[1]))
     summer = timedelta(seconds=-_seconds(found[2])) if found[2] else standard + timedelta(hours=1)
-    try:
-        return [(Rule.parse(found[3]), standard, summer), (Rule.parse(found[4]), summer, standard)]
-    except ValueError:
-        return []
+    return [(Rule.parse(found[3]), standard, summer), (Rule.parse(found[4]), summer, standard)]
 
 
 def _offset(zone: ZoneInfo, at: datetime) -> timedelta:
@@ -227,15 +228,14 @@ def _two_rules(zone: ZoneInfo, changes: list[Change], years: range) -> list[Obse
     """The zone's two rules as observances without end; none unless they say every one of `changes`."""
     observances: list[Observance] = []
     said: list[Change] = []
-    for rule, before, after in _yearly(zone.key):
-        turns = [Change(rule.wall(year).replace(tzinfo=UTC) - before, before, after) for year in years]
-        observance = _observance(zone, turns[0])
-        try:
-            observance.add("RRULE", rule.rrule())
-        except ValueError:
-            return []
-        observances.append(observance)
-        said += turns
+    try:
+        for rule, before, after in _yearly(zone.key):
+            turns = [Change(rule.wall(year).replace(tzinfo=UTC) - before, before, after) for year in years]
+            said += turns
+            observances.append(_observance(zone, turns[0]))
+            observances[-1].add("RRULE", rule.rrule())
+    except ValueError:
+        return []
     return observances if sorted(said) == changes else []
 
 

@@ -47,8 +47,9 @@ Missing = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Offered:
-    """What the editor offers to choose from: ids and words, in the order shown."""
+    """What the editor offers to choose from: ids and words, in the order shown. `zone` is that of new talks."""
 
+    zone: str
     series: list[tuple[int, str]]
     themes: list[tuple[int, str]]
     hosts: list[tuple[int, str]]
@@ -67,22 +68,33 @@ def by_slug(slug: str) -> Event:
 
 def offered() -> Offered:
     """Reads, four queries. Where there are several series, themes name theirs."""
-    series = _pairs(sa.select(Series.id, Series.name).order_by(Series.position, Series.id))
+    every = db.session.execute(
+        sa.select(Series.id, Series.name, Series.zone).order_by(Series.position, Series.id)
+    ).all()
+    series = [(row.id, row.name) for row in every]
     themes = sa.select(Theme.id, Theme.name, Series.name).join(Theme.series).order_by(Theme.position, Theme.name)
+    hosts = sa.select(Agency.id, Agency.name).order_by(Agency.name, Agency.id)
     several = len(series) > 1
     speakers = (
         sa.select(Speaker.id, Speaker.name, Agency.name).outerjoin(Speaker.agency).order_by(Speaker.name, Speaker.id)
     )
     return Offered(
+        every[0].zone if every else "Europe/Berlin",
         series,
         [(number, f"{name} ({of})" if several else name) for number, name, of in db.session.execute(themes)],
-        _pairs(sa.select(Agency.id, Agency.name).order_by(Agency.name, Agency.id)),
+        [(row.id, row.name) for row in db.session.execute(hosts)],
         [(number, f"{name} ({agency})" if agency else name) for number, name, agency in db.session.execute(speakers)],
     )
 
 
-def create(draft: Draft, now: datetime) -> Event:
-    """A new draft. Raises what `drafts.problems` finds, SeriesMissing, SlugTaken, NotFound for an unknown id."""
+def create(draft: Draft, now: datetime, form_key: str = "") -> Event:
+    """A new draft; the same one for the same `form_key` (safety.md R5: a double click makes one talk).
+
+    Raises what `drafts.problems` finds, SeriesMissing, SlugTaken, NotFound for an unknown id.
+    """
+    uid = _uid(form_key)
+    if form_key and (made := db.session.scalar(sa.select(Event).where(Event.uid == uid))):
+        return made
     series_id = draft.series_id or _first_series()
     draft = replace(draft, series_id=series_id)
     _refuse(draft)
@@ -90,7 +102,7 @@ def create(draft: Draft, now: datetime) -> Event:
         series_id=series_id,
         slug=_slug(draft),
         state=EventState.DRAFT,
-        uid=f"{tokens.random_base32()}@{_domain()}",
+        uid=uid,
         version=1,
         created_at=now,
         changed_at=now,
@@ -177,13 +189,13 @@ def publish(event_id: int, version: int, now: datetime) -> Event:
     return event
 
 
-def duplicate(event_id: int, now: datetime) -> Event:
-    """A new draft with everything of a talk but its times and its people. Raises NotFound."""
+def duplicate(event_id: int, now: datetime, form_key: str = "") -> Event:
+    """A new draft with everything of a talk but its times and its people; one for each `form_key`. Raises NotFound."""
     original = get(event_id)
     fresh = replace(
         Draft.of(original), slug="", starts_local=None, fold=None, registration_opens=None, registration_closes=None
     )
-    return create(fresh, now)
+    return create(fresh, now, form_key)
 
 
 def locked(event_id: int, version: int) -> Event:
@@ -245,10 +257,6 @@ def _one(which: sa.ColumnElement[bool]) -> Event:
     return event
 
 
-def _pairs(query: sa.Select[int, str]) -> list[tuple[int, str]]:
-    return [(number, name) for number, name in db.session.execute(query)]
-
-
 def _first_series() -> int:
     first = db.session.scalar(sa.select(Series.id).order_by(Series.position, Series.id).limit(1))
     if first is None:
@@ -273,5 +281,7 @@ def _flush() -> None:
         raise SlugTaken from None
 
 
-def _domain() -> str:
-    return str(current_app.config["SETTINGS"].sender).rpartition("@")[2]
+def _uid(form_key: str) -> str:
+    """A UID that no other talk has; made from the form's key, where there is one, and the mailbox's domain."""
+    unique = tokens.digest(form_key)[:26] if form_key else tokens.random_base32()
+    return f"{unique}@{str(current_app.config['SETTINGS'].sender).rpartition('@')[2]}"

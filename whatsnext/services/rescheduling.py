@@ -112,6 +112,18 @@ def as_if(event: Event, draft: Draft) -> Iterator[Event]:
                 setattr(event, name, value)
 
 
+@contextlib.contextmanager
+def as_if_cancelled(event: Event, reason: str, now: datetime) -> Iterator[Event]:
+    """The same for a talk that is called off."""
+    kept = (event.state, event.cancelled_at, event.cancelled_reason)
+    with db.session.no_autoflush:
+        try:
+            event.state, event.cancelled_at, event.cancelled_reason = EventState.CANCELLED, now, reason
+            yield event
+        finally:
+            event.state, event.cancelled_at, event.cancelled_reason = kept
+
+
 def save_and_tell(
     event_id: int, draft: Draft, version: int, now: datetime, *, expected: int, text: str = ""
 ) -> tuple[Event, int]:

@@ -7,7 +7,11 @@ import pkgutil
 
 from flask import Blueprint
 
+from whatsnext.permissions import Right
+from whatsnext.web import guards
+
 bp = Blueprint("organise", __name__, url_prefix="/organise")
+guards.protect(bp, Right.PLAN)
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
     importlib.import_module(_module.name)

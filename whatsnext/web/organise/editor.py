@@ -1,0 +1,63 @@
+"""Shows the editor of a talk: empty, filled, refused, or beside what someone else has saved meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from whatsnext import markdown
+from whatsnext.models import Event
+from whatsnext.services import drafts, events
+from whatsnext.services.drafts import Draft
+from whatsnext.services.invitations import Change
+from whatsnext.web.organise.event_form import EventForm
+
+TALK = "/events/<int(max=2147483647):event_id>"
+"""The part of the address that names a talk; no database counts further."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Summary and agenda as the public page will show them."""
+
+    summary: str
+    agenda: str
+
+
+def show(form: EventForm, event: Event | None, *, conflict: list[Change] | None = None) -> ResponseReturnValue:
+    """The editor with what `form` holds. `conflict` sets the saved version beside the typed one."""
+    page = render_template(
+        "organise/events/editor.html", form=form, event=event, conflict=conflict, several_series=_several(form)
+    )
+    return page, form.status
+
+
+def show_preview(form: EventForm, event: Event | None) -> ResponseReturnValue:
+    """The same with summary and agenda rendered above; nothing is checked, saved or lost."""
+    preview = Preview(markdown.to_html(form.summary.data or ""), markdown.to_html(form.agenda.data or ""))
+    return render_template(
+        "organise/events/editor.html", form=form, event=event, preview=preview, several_series=_several(form)
+    )
+
+
+def show_conflict(form: EventForm, event: Event) -> ResponseReturnValue:
+    """Both versions side by side, the typed one kept; saving again puts it over the one shown (safety.md R6)."""
+    rows = drafts.differences(Draft.of(event), completed(form.draft(), event))
+    form.version.data, form.version.raw_data = event.version, None
+    return show(form, event, conflict=rows)
+
+
+def completed(draft: Draft, event: Event) -> Draft:
+    """With the address that the editor of a published talk leaves out."""
+    return replace(draft, slug=draft.slug or event.slug)
+
+
+def blank(offered: events.Offered) -> Draft:
+    """What a new talk starts with. There is a series."""
+    return Draft(title="", series_id=offered.series[0][0], zone=offered.zone)
+
+
+def _several(form: EventForm) -> bool:
+    return len(form.series_id.choices) > 1

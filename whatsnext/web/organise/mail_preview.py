@@ -1,0 +1,66 @@
+"""The mail as it will arrive, composed for somebody made up: no real person's links are shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from whatsnext import i18n
+from whatsnext.db import db
+from whatsnext.i18n import gettext as _
+from whatsnext.mail import compose
+from whatsnext.mail.mime import Letter
+from whatsnext.models import Event, Kind, Message, Mode, PartStat, Person, Registration, Status
+from whatsnext.services import invitations, rescheduling
+from whatsnext.services.drafts import Draft
+
+
+def update(event: Event, draft: Draft, text: str, now: datetime) -> Letter:
+    """What confirmed people get if the draft is saved with a message. Writes nothing."""
+    before = invitations.facts(event)
+    with rescheduling.as_if(event, draft):
+        hidden = [row for row in invitations.changes(before, invitations.facts(event)) if not row.public]
+        return _compose(Kind.UPDATE, event, {"before": before, "text": text}, now, prefer_online=bool(hidden))
+
+
+def cancellation(event: Event, reason: str, now: datetime) -> Letter:
+    """What people get if the talk is called off. Writes nothing."""
+    with rescheduling.as_if_cancelled(event, reason or _("(your reason stands here)"), now):
+        return _compose(Kind.EVENT_CANCELLATION, event, {}, now)
+
+
+def _compose(kind: Kind, event: Event, facts: dict[str, Any], now: datetime, *, prefer_online: bool = False) -> Letter:
+    with db.session.no_autoflush:
+        person = Person(email="kim.muster@behoerde.example", name=_("Kim Example"), agency="", language=i18n.language())
+        online = event.online and (prefer_online or not event.on_site)
+        registration = Registration(
+            id=0,
+            ref="0" * 26,
+            event=event,
+            person=person,
+            mode=Mode.ONLINE if online else Mode.ON_SITE,
+            status=Status.CONFIRMED,
+            arrival=0,
+            name=person.name,
+            agency="",
+            language=person.language,
+            link_generation=0,
+            reply_token="a" * 26,
+            partstat=PartStat.NEEDS_ACTION,
+            sequence=event.sequence + 1,
+        )
+        message = Message(
+            id=0,
+            kind=kind,
+            registration=registration,
+            person=person,
+            event=event,
+            recipient=person.email,
+            language=person.language,
+            facts=facts,
+            sequence=event.sequence + 1,
+            message_id="preview@localhost",
+            created_at=now,
+            best_before=now,
+        )
+        return compose.compose(message, now)

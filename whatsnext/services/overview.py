@@ -118,8 +118,8 @@ def drafts() -> list[Event]:
 def steps() -> Steps:
     """What exists already of series, themes and talks. One query."""
     exist = [sa.exists(sa.select(kind.id)) for kind in (Series, Theme, Event)]
-    series, themes, talks = db.session.execute(sa.select(*exist)).one()
-    return Steps(bool(series), bool(themes), bool(talks))
+    found = [bool(there) for there in db.session.execute(sa.select(*exist)).one()]
+    return Steps(series=found[0], themes=found[1], talks=found[2])
 
 
 def to_do(talks: list[Talk], unpublished: list[Event], template_pages: int, now: datetime) -> list[ToDo]:

@@ -1,10 +1,273 @@
-"""The worker: delivers what is owed and does what is due."""
+"""The worker: delivers what is owed and does what is due, as a thread of `serve` or as a process of its own.
+
+However many workers there are, a mail goes out by one of them (its lease) and a periodic job is done by one of them
+(its row in job_run). A failing mail or job is logged and comes again.
+"""
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.dialects import postgresql, sqlite
+
+from whatsnext import clock
+from whatsnext.db import db, write, written
+from whatsnext.mail import deliver
+from whatsnext.models import JobRun, RateLimit, SignedIn, SignInLink
+from whatsnext.services import signup
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "whatsnext_owed"
+LONGEST_SLEEP = 5.0
+PATIENCE = 3.0
+"""Seconds a mail under way has to finish when the worker stops; then its line is cut and it is tried again later."""
+TRIES_TO_WRITE = 5
+SIGNED_IN_AT_MOST = timedelta(days=14)
+LINKS_KEPT = timedelta(days=1)
 
 
 def init_app(app: Flask) -> None:
-    """Prepare `app` for workers. Starts none."""
-    app.extensions["whatsnext.worker"] = None
+    """On PostgreSQL each commit that owes mails wakes the workers of all processes."""
+    with app.app_context():
+        if db.engine.dialect.name == "postgresql":
+            sa.event.listen(db.engine, "after_cursor_execute", _notify)
+
+
+def _notify(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+    """Delivered by the server when the transaction commits, once however often it was asked for."""
+    if statement.startswith("INSERT INTO message "):
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+
+# --- periodic work ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something done once in every `period` seconds, by whichever worker comes first."""
+
+    name: str
+    period: int
+    do: Callable[[datetime], object]
+
+
+def clean_up(now: datetime) -> None:
+    """Forget what is of no use any more: counters past their window, old sign-in links, sign-ins that have ended."""
+    db.session.execute(sa.delete(RateLimit).where(RateLimit.ends < now.timestamp()))
+    db.session.execute(sa.delete(SignInLink).where(SignInLink.ends_at < now - LINKS_KEPT))
+    db.session.execute(sa.delete(SignedIn).where(SignedIn.started_at < now - SIGNED_IN_AT_MOST))
+
+
+JOBS = (Job("expire_holds", 20, signup.expire_holds), Job("clean_up", 3600, clean_up))
+
+
+def won(job: Job) -> bool:
+    """Whether this slot of the job is ours. Call inside `write()`: if the job fails, the slot is free again."""
+    slot = int(deliver.database_now().timestamp() // job.period)
+    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    taking = insert(JobRun).values(name=job.name, slot=slot)
+    newer = taking.on_conflict_do_update(
+        index_elements=[JobRun.name], set_={"slot": taking.excluded.slot}, where=JobRun.slot < taking.excluded.slot
+    )
+    return db.session.execute(newer.returning(JobRun.name)).first() is not None
+
+
+def _waiting_jobs() -> list[Job]:
+    """Jobs whose present slot nobody has taken yet; reads."""
+    seconds = deliver.database_now().timestamp()
+    last = {run.name: run.slot for run in db.session.scalars(sa.select(JobRun))}
+    return [job for job in JOBS if last.get(job.name, -1) < seconds // job.period]
+
+
+def run_jobs() -> None:
+    """Do what is due, each in a transaction of its own."""
+    for job in _waiting_jobs():
+        try:
+            with write():
+                if won(job):
+                    job.do(clock.now())
+        except Exception:
+            log.exception("the job %s failed and comes again", job.name)
+
+
+# --- delivery --------------------------------------------------------------------------------------------
+
+
+def deliver_due(courier: deliver.Courier, stopping: threading.Event | None = None) -> int:
+    """Send what is due until nothing is left or `stopping` is set. Returns how many mails went out."""
+    number = 0
+    while not (stopping and stopping.is_set()) and deliver.anything_due():
+        with write():
+            claims = deque(deliver.claim())
+        if not claims:
+            break  # another worker was faster
+        number += _deliver(claims, courier, stopping)
+    return number
+
+
+def _deliver(claims: deque[deliver.Claim], courier: deliver.Courier, stopping: threading.Event | None) -> int:
+    number = 0
+    while claims:
+        if stopping and stopping.is_set():
+            with write():
+                deliver.give_back(claims)
+            break
+        claim = claims.popleft()
+        try:
+            number += _deliver_one(claim, courier)
+        except deliver.Unreachable as reason:
+            _put_off([claim, *claims], str(reason))
+            break
+        except Exception:
+            log.exception("message %s could not be delivered", claim.id)
+            _give_up_on(claim)
+    return number
+
+
+def _deliver_one(claim: deliver.Claim, courier: deliver.Courier) -> bool:
+    """One mail: composed in one transaction, sent outside of any, marked in another. Whether it went out."""
+    with write():
+        parcel = deliver.prepare(claim, clock.now())
+    if parcel is None:
+        return False
+    try:
+        courier.carry(parcel)
+    except deliver.Failed as reason:
+        log.warning("message %s was refused for good: %s", claim.id, reason)
+        with write():
+            deliver.failed(claim, str(reason), clock.now())
+        return False
+    except deliver.Unreachable:
+        raise
+    except deliver.PutOff as reason:
+        _put_off([claim], str(reason))
+        return False
+    with write():
+        deliver.sent(claim, clock.now())
+    return True
+
+
+def _put_off(claims: list[deliver.Claim], reason: str) -> None:
+    log.warning("%d messages are put off: %s", len(claims), reason)
+    with write():
+        for claim in claims:
+            deliver.put_off(claim, reason)
+
+
+def _give_up_on(claim: deliver.Claim) -> None:
+    """A mail that cannot be written does not stop the others, and is not tried for ever."""
+    with write():
+        if claim.tries < TRIES_TO_WRITE:
+            deliver.put_off(claim, deliver.NOT_WRITTEN)
+        else:
+            deliver.failed(claim, deliver.NOT_WRITTEN, clock.now())
+
+
+# --- the worker ------------------------------------------------------------------------------------------
+
+
+class Worker:
+    """Delivers and does what is due until it is stopped; sleeps until something is written, at most 5 seconds."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._courier = deliver.Courier()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._listener: _Listener | None = None
+
+    def start(self) -> None:
+        """Begin in a thread."""
+        written.connect(self._written, sender=self.app)
+        with self.app.app_context():
+            if db.engine.dialect.name == "postgresql":
+                address = db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+                self._listener = _Listener(address, self._wake)
+                self._listener.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the mail under way, give back the rest, and return: within 5 seconds."""
+        written.disconnect(self._written, sender=self.app)
+        self._stopping.set()
+        self._wake.set()
+        if self._listener:
+            self._listener.stop()
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            self._courier.abort()
+            self._thread.join(5.0 - PATIENCE)
+
+    def run_forever(self) -> None:
+        """Work until the process is told to end (an exception raised by its signal handler)."""
+        self.start()
+        try:
+            while self._thread.is_alive():
+                self._thread.join(1.0)
+        finally:
+            self.stop()
+
+    def _written(self, _app: Flask) -> None:
+        if threading.current_thread() is not self._thread:
+            self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            with self.app.app_context():
+                self._round()
+            if not self._stopping.is_set():
+                self._wake.wait(LONGEST_SLEEP)
+
+    def _round(self) -> None:
+        """Everything that is due now. Whatever happens, the next round comes."""
+        try:
+            run_jobs()
+            deliver_due(self._courier, self._stopping)
+        except Exception:
+            log.exception("the worker goes on after a pause")
+        finally:
+            self._courier.close()
+
+
+class _Listener:
+    """Waits for NOTIFY on a connection of its own and wakes the worker; reconnects, and polling covers the gaps."""
+
+    def __init__(self, address: str, wake: threading.Event) -> None:
+        self._address, self._wake = address, wake
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(2.0)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._listen()
+            except psycopg.OperationalError as error:
+                log.warning("waiting for the database: %s", type(error).__name__)
+                self._stopping.wait(LONGEST_SLEEP)
+
+    def _listen(self) -> None:
+        with psycopg.connect(self._address, autocommit=True) as connection:
+            connection.execute(f"LISTEN {CHANNEL}")
+            self._wake.set()
+            while not self._stopping.is_set():
+                for _notification in connection.notifies(timeout=0.5, stop_after=1):
+                    self._wake.set()

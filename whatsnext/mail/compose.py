@@ -37,7 +37,7 @@ def compose(message: Message, now: datetime) -> Letter:
         context["subject"] = subject = _subject(kind, context)
         return Letter(
             to=message.recipient,
-            sender=_sender(message.registration),
+            sender=sender(message.registration),
             sender_name=_sender_name(message),
             subject=subject,
             text=_text(_render(kind, "body.txt", context)),
@@ -73,7 +73,7 @@ def invitation_of(message: Message) -> Invitation:
         categories=(event.theme.name,) if event.theme else (),
         join_link=link or None,
         organiser_name=event.series.name,
-        organiser_address=_sender(own),
+        organiser_address=sender(own),
         attendee_name=own.name,
         attendee_address=message.recipient,
         partstat=own.partstat.value,
@@ -120,7 +120,8 @@ def _location(registration: Registration, link: str) -> str:
     return link or contexts.manage_link(registration)
 
 
-def _sender(registration: Registration | None) -> str:
+def sender(registration: Registration | None) -> str:
+    """The address in From, Reply-To, ORGANIZER and the envelope alike."""
     settings: Settings = current_app.config["SETTINGS"]
     return reply_address(registration, settings.sender) if registration else settings.sender
 

@@ -109,6 +109,12 @@ class RateLimited(TooManyTries):
     text = _("Too many attempts. It works again from %(time)s.")
 
 
+class TooSoon(TooManyTries):
+    """The same mail asked for again within a minute."""
+
+    text = _("The message is only just on its way. Wait a minute, then have it sent again.")
+
+
 # --- signing up -----------------------------------------------------------------------------------------
 
 

@@ -31,9 +31,11 @@ test -n "$missing" || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing from Debian:$missing"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get -qq update
+    log=$(mktemp)
     # shellcheck disable=SC2086  # a list of names on purpose
-    apt-get -qq install --yes --no-install-recommends $missing >/dev/null
+    { apt-get -qq update && apt-get -qq install --yes --no-install-recommends $missing; } >"$log" 2>&1 ||
+        { cat "$log" >&2; exit 1; }
+    rm -f "$log"
 else
     echo "Missing on this machine:$missing. Install it, for instance: sudo apt-get install$missing" >&2
     exit 1

@@ -18,6 +18,7 @@ from whatsnext.web.forms import Form
 from whatsnext.web.organise import bp, editor, rescheduling
 from whatsnext.web.organise.editor import TALK
 from whatsnext.web.organise.event_form import EventForm, VersionForm
+from whatsnext.web.public import events as public_events
 
 
 @bp.route("/events/new", methods=["GET", "POST"])
@@ -78,6 +79,15 @@ def _saved(event: Event) -> Response:
         return redirect(url_for(".event_preview", event_id=event.id), 303)
     flash(_("The draft is saved. Only organisers see it."))
     return redirect(url_for(".event_edit", event_id=event.id), 303)
+
+
+@bp.get(f"{TALK}/preview")
+def event_preview(event_id: int) -> ResponseReturnValue:
+    """A draft as its public page will be; what is published already has that page."""
+    event = events.get(event_id)
+    if event.state is not EventState.DRAFT:
+        return redirect(url_for("public.event", slug=event.slug), 303)
+    return public_events.page(event, preview=True)
 
 
 @bp.route(f"{TALK}/publish", methods=["GET", "POST"])

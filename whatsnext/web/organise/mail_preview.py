@@ -64,3 +64,8 @@ def _compose(kind: Kind, event: Event, facts: dict[str, Any], now: datetime, *, 
             best_before=now,
         )
         return compose.compose(message, now)
+
+
+def to_somebody(kind: Kind, event: Event, facts: dict[str, Any], now: datetime) -> Letter:
+    """A mail of this kind as someone with a place would get it. Writes nothing."""
+    return _compose(kind, event, facts, now)

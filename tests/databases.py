@@ -23,9 +23,10 @@ from config import Settings
 from tests import servers
 from tests.factories import NOON, Make
 from tests.pages import Page
-from whatsnext import clock, i18n
+from whatsnext import clock, i18n, jobs
 from whatsnext.db import db, upgrade, write
 from whatsnext.db import init_app as init_db
+from whatsnext.mail.deliver import Courier
 from whatsnext.models import Person, SignedIn
 from whatsnext.tokens import digest, random_secret
 
@@ -47,10 +48,19 @@ class Database:
     kind: str
     url: str
     instance: Path
+    mail_port: int
     apps: list[Flask] = field(default_factory=list)
 
     def settings(self, **changes: Any) -> Settings:
-        given = {"database_url": self.url, "secret_key": SECRET, "instance": self.instance, "worker": False}
+        given = {
+            "database_url": self.url,
+            "secret_key": SECRET,
+            "instance": self.instance,
+            "worker": False,
+            "mail_server": "127.0.0.1",
+            "mail_port": self.mail_port,
+            "mail_default_sender": "next@behoerde.example",
+        }
         return Settings(**{**given, **changes})
 
     def create_app(self, **changes: Any) -> Flask:
@@ -162,14 +172,16 @@ def _databases() -> Iterator[dict[str, Database]]:
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest, _databases: dict[str, Database]) -> Database:
+def database(
+    request: pytest.FixtureRequest, _databases: dict[str, Database], _mail_server: servers.MailServer
+) -> Database:
     """An empty database of the kind this test runs on."""
     kind = request.param
     if kind not in _databases:
         folder = new_folder()
         file = f"sqlite:///{folder / 'whatsnext.db'}"
         url = file if kind == "sqlite" else request.getfixturevalue("postgres_url")
-        made = Database(kind, url, folder)
+        made = Database(kind, url, folder, _mail_server.port)
         made.migrate()
         _databases[kind] = made
     _databases[kind].reset()
@@ -244,6 +256,21 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
         monkeypatch.setattr(clock, "now", lambda: moment)
 
     return set_clock
+
+
+@pytest.fixture
+def sent(app: Flask, smtp: servers.MailServer) -> Callable[[], list[servers.Delivered]]:
+    """Let a worker deliver what is due, through a real mail server; returns what arrived by that, oldest first."""
+
+    def deliver() -> list[servers.Delivered]:
+        db.session.rollback()
+        before, courier = len(smtp.mails), Courier()
+        with app.app_context():
+            jobs.deliver_due(courier)
+        courier.close()
+        return smtp.mails[before:]
+
+    return deliver
 
 
 @pytest.fixture

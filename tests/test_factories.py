@@ -93,3 +93,10 @@ def test_a_page_is_read_as_a_person_does(page):
     read = page("""<head><title>Titel</title></head><body><h1>Vor<b>trag</b></h1><p>am <a href="/x">Do.</a> um</p>
         <script>no()</script><template>no</template><p>14 Uhr""")
     assert (read.text, read.links) == ("Vortrag am Do. um 14 Uhr", [("/x", "Do.")])
+
+
+def test_what_is_owed_arrives_at_a_real_mail_server(make, owed, sent):
+    ada = make.registration(make.event(title="Blockchain"), person=make.person(email="ada@behoerde.example"))
+    make.message(Kind.INVITATION, ada)
+    assert [(mail.recipients, "Blockchain" in mail.subject) for mail in sent()] == [(["ada@behoerde.example"], True)]
+    assert (owed(), sent()) == ([], [])

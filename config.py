@@ -171,7 +171,8 @@ class Settings(BaseSettings):
     @property
     def sender(self) -> str:
         """The mailbox that invitations come from."""
-        return self.mail_default_sender or f"next@{urlsplit(self.address).hostname or 'localhost'}"
+        name = urlsplit(self.address).hostname or ""
+        return self.mail_default_sender or f"next@{'localhost' if name in LOOPBACK_NAMES else name}"
 
     @property
     def secret(self) -> str:

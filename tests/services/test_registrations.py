@@ -221,7 +221,12 @@ def test_switching_to_a_way_not_offered_is_refused(make):
 def test_changing_details_keeps_needs_only_with_consent(make):
     ada = make.registration(make.event())
     act(registrations.change_details, ada.id, "Ada B.", "Stadt Köln", "Induktionsschleife", NOON, needs_consent=True)
-    assert (ada.name, ada.person.agency, ada.needs, ada.needs_consent_at) == ("Ada B.", "Stadt Köln", "Induktionsschleife", NOON)
+    assert (ada.name, ada.person.agency, ada.needs, ada.needs_consent_at) == (
+        "Ada B.",
+        "Stadt Köln",
+        "Induktionsschleife",
+        NOON,
+    )
     act(registrations.change_details, ada.id, "Ada B.", "Stadt Köln", "Induktionsschleife", NOON, needs_consent=False)
     assert (ada.needs, ada.needs_consent_at) == ("", None)
 

@@ -90,10 +90,12 @@ def owe_unproved(kind: Kind, now: datetime, registration: Registration, facts: d
     person = registration.person
     if person.blocked_at or _enough(person, now):
         return
+    unproved = person.proved_at is None
+    braked = unproved and _braked(now)
     best_before = registration.hold_ends_at if kind is Kind.CONFIRMATION_REQUEST else None
     message = owe(kind, now, registration=registration, facts=facts, best_before=best_before)
-    message.unproved = person.proved_at is None
-    if message.unproved and _braked(now):
+    message.unproved = unproved
+    if braked:
         message.state = MessageState.HELD
 
 

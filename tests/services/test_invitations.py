@@ -1,0 +1,178 @@
+"""What each attendee's calendar is owed, and in which words a change is told."""
+
+from datetime import timedelta
+
+from tests.factories import NOON
+from whatsnext.db import db, write
+from whatsnext.i18n import speaking
+from whatsnext.models import EventState, Kind, Message, MessageState, Mode, PartStat, Status
+from whatsnext.services import invitations, waiting_list
+from whatsnext.services.invitations import Audience
+
+DAY = timedelta(days=1)
+
+
+def move(talk, days=1, text="", now=NOON):
+    with write():
+        event = waiting_list.lock(talk.id)
+        before = invitations.facts(event)
+        event.starts_at, event.ends_at = event.starts_at + days * DAY, event.ends_at + days * DAY
+        return invitations.tell_change(event, before, now, text)
+
+
+def messages(state=MessageState.OWED):
+    return db.session.query(Message).filter_by(state=state).order_by(Message.id).all()
+
+
+def test_a_change_raises_the_sequence_and_owes_each_one_update(make):
+    talk = make.event()
+    ada, grace = make.registration(talk), make.registration(talk, sequence=4)
+    waiting = make.registration(talk, Status.WAITING)
+    make.registration(talk, Status.HELD)
+    make.registration(talk, Status.CANCELLED)
+    assert move(talk, text="Der Raum war belegt.") == 3
+    assert [(m.kind, m.registration, m.sequence) for m in messages()] == [
+        (Kind.UPDATE, ada, 1),
+        (Kind.UPDATE, grace, 5),
+        (Kind.UPDATE, waiting, None),
+    ]
+    assert {m.facts["text"] for m in messages()} == {"Der Raum war belegt."}
+    db.session.refresh(ada)
+    assert (talk.sequence, ada.sequence) == (1, 1)
+
+
+def test_editing_twice_before_the_mail_went_tells_only_the_newest_state(make):
+    talk = make.event()
+    make.registration(talk)
+    first = invitations.facts(talk)
+    move(talk)
+    move(talk)
+    (update,) = messages()
+    assert (update.sequence, update.facts["before"]) == (2, first)
+    assert [m.kind for m in messages(MessageState.SUPERSEDED)] == [Kind.UPDATE]
+
+
+def test_someone_whose_invitation_is_not_out_yet_gets_the_new_one_not_an_update(make):
+    talk = make.event()
+    ada = make.registration(talk, sequence=None)
+    with write():
+        invitations.invite(ada, Kind.INVITATION, NOON)
+    move(talk)
+    (message,) = messages()
+    assert (message.kind, message.sequence, message.facts) == (Kind.INVITATION, 1, {})
+
+
+def test_a_new_time_asks_again_and_a_new_title_does_not(make):
+    talk = make.event()
+    ada = make.registration(talk, partstat=PartStat.ACCEPTED)
+    with write():
+        event = waiting_list.lock(talk.id)
+        before = invitations.facts(event)
+        event.title = "Neu"
+        invitations.tell_change(event, before, NOON)
+    db.session.refresh(ada)
+    assert ada.partstat is PartStat.ACCEPTED
+    move(talk)
+    db.session.refresh(ada)
+    assert ada.partstat is PartStat.NEEDS_ACTION
+
+
+def test_a_past_talk_owes_nothing(make):
+    talk = make.event()
+    make.registration(talk)
+    assert move(talk, now=talk.ends_at + 2 * DAY) == 0
+    assert messages() == []
+
+
+def test_calling_a_talk_off_supersedes_what_was_owed_and_tells_everyone(make):
+    talk = make.event()
+    ada, waiting = make.registration(talk), make.registration(talk, Status.WAITING)
+    make.registration(talk, Status.HELD)
+    move(talk)
+    with write():
+        event = waiting_list.lock(talk.id)
+        event.state = EventState.CANCELLED
+        told = invitations.tell_cancellation(event, NOON)
+    assert told == 2
+    assert [(m.kind, m.registration, m.sequence) for m in messages()] == [
+        (Kind.EVENT_CANCELLATION, ada, 2),
+        (Kind.EVENT_CANCELLATION, waiting, None),
+    ]
+
+
+def test_inviting_again_after_a_cancel_goes_on_above_it(make):
+    ada = make.registration(make.event(), sequence=0)
+    with write():
+        invitations.withdraw(ada, NOON, {})
+        invitations.invite(ada, Kind.INVITATION, NOON)
+    assert [(m.kind, m.state, m.sequence) for m in db.session.query(Message).order_by(Message.id)] == [
+        (Kind.CANCELLATION, MessageState.SUPERSEDED, 1),
+        (Kind.INVITATION, MessageState.OWED, 2),
+    ]
+
+
+def test_the_number_of_statements_does_not_grow_with_the_attendees(make, query_count):
+    sent = []
+    for attendees in (1, 3):
+        talk = make.event()
+        for _number in range(attendees):
+            make.registration(talk)
+        with query_count() as queries:
+            move(talk)
+        sent.append(len(queries))
+    assert sent[0] == sent[1]
+
+
+def test_the_audience_is_counted_in_one_query(make, query_count):
+    talk = make.event()
+    make.registration(talk)
+    make.registration(talk)
+    make.registration(talk, Status.WAITING)
+    make.registration(talk, Status.WAITING, proved=False)
+    make.registration(talk, Status.OFFERED)
+    make.registration(talk, Status.HELD)
+    make.registration(talk, Status.CANCELLED)
+    _loaded = talk.id
+    with query_count() as queries:
+        counted = invitations.audience(talk)
+    assert (len(queries), counted, counted.told) == (1, Audience(confirmed=2, waiting=1, offered=1, held=2), 4)
+
+
+def test_changes_are_told_in_words_with_weekday_and_zone(make):
+    talk = make.event(title="Blockchain", places_on_site=3, places_online=3, address="Dorotheenstraße 1")
+    before = invitations.facts(talk)
+    after = {**before, "title": "Register", "where": "", "on_site": "", "starts": (talk.starts_at + DAY).isoformat()}
+    after["ends"] = (talk.ends_at + DAY).isoformat()
+    told = [(row.label, row.old, row.new) for row in invitations.changes(before, after)]
+    assert told == [
+        ("Titel", "Blockchain", "Register"),
+        (
+            "Wann",
+            "Mo., 19. Januar 2026, 14:00–15:30 Uhr (Berlin)",
+            "Di., 20. Januar 2026, 14:00–15:30 Uhr (Berlin)",
+        ),
+        ("Wo", "Dorotheenstraße 1 und online", "online"),
+    ]
+    with speaking("en"):
+        english = invitations.changes(before, after)[1]
+    assert (english.label, english.new) == ("When", "Tue 20 January 2026, 14:00–15:30 (Berlin)")
+
+
+def test_the_join_link_is_not_for_everyone(make):
+    before = invitations.facts(make.event(places_online=3))
+    (change,) = invitations.changes(before, {**before, "join_link": "https://anders.example"})
+    assert (change.public, change.new) == (False, "https://anders.example")
+
+
+def test_nothing_changed_is_nothing_told(make):
+    facts = invitations.facts(make.event())
+    assert (invitations.changes(facts, facts), invitations.differ(facts, facts)) == ([], set())
+
+
+def test_switching_online_tells_what_was_before(make):
+    talk = make.event(places_on_site=3, places_online=3)
+    ada = make.registration(talk, mode=Mode.ONLINE)
+    with write():
+        invitations.reinvite(ada, Mode.ON_SITE, NOON)
+    (message,) = messages()
+    assert (message.kind, message.sequence, message.facts["mode_before"]) == (Kind.UPDATE, 1, "on_site")

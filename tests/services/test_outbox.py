@@ -1,0 +1,72 @@
+"""What mail is owed, until when, and how it is taken back."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.factories import NOON
+from whatsnext.db import db, write
+from whatsnext.errors import NotFound
+from whatsnext.models import Kind, Message, MessageState
+from whatsnext.services import outbox
+
+HOUR = timedelta(hours=1)
+
+
+def owe(kind, **given):
+    with write():
+        return outbox.owe(kind, NOON, **given)
+
+
+def test_a_mail_goes_to_the_stored_address_in_the_language_of_the_registration(make):
+    ada = make.registration(make.event(), language="en")
+    message = owe(Kind.INVITATION, registration=ada)
+    assert (message.recipient, message.language, message.event) == (ada.person.email, "en", ada.event)
+    assert message.message_id.endswith("@localhost")
+
+
+def test_a_mail_lapses_after_two_days_or_with_the_talk(make):
+    far = make.event()
+    near = make.event(starts_at=NOON + HOUR, ends_at=NOON + 2 * HOUR)
+    mails = [owe(Kind.WAITING, registration=make.registration(talk)) for talk in (far, near)]
+    mails.append(owe(Kind.SIGN_IN, person=make.person(), best_before=NOON + HOUR / 6))
+    assert [mail.best_before - NOON for mail in mails] == [48 * HOUR, 2 * HOUR, HOUR / 6]
+
+
+def test_a_mail_without_a_person_goes_to_the_address_given(make):
+    message = owe(Kind.BARRIER_REPORT, recipient="next@behoerde.example", language="de")
+    assert (message.recipient, message.person) == ("next@behoerde.example", None)
+
+
+def test_superseding_takes_back_only_what_is_not_out(make):
+    ada = make.registration(make.event())
+    sent = make.message(Kind.INVITATION, ada, state=MessageState.SENT)
+    owed = make.message(Kind.INVITATION, ada)
+    other = make.message(Kind.CANCELLATION, ada)
+    with write():
+        assert outbox.supersede(ada, (Kind.INVITATION,)) == [owed]
+    states = [db.session.get(Message, mail.id).state for mail in (sent, owed, other)]
+    assert states == [MessageState.SENT, MessageState.SUPERSEDED, MessageState.OWED]
+
+
+def test_releasing_lets_held_mails_go(make):
+    ada = make.registration(make.event())
+    make.message(Kind.CONFIRMATION_REQUEST, ada, state=MessageState.HELD)
+    make.message(Kind.INVITATION, ada, state=MessageState.FAILED)
+    with write():
+        assert outbox.release_held(NOON + HOUR) == 1
+    assert [(m.state, m.not_before) for m in db.session.query(Message).order_by(Message.id)] == [
+        (MessageState.OWED, NOON + HOUR),
+        (MessageState.FAILED, NOON),
+    ]
+
+
+def test_a_failed_mail_is_tried_again_only_through_its_own_talk(make):
+    talk, other = make.event(), make.event()
+    failed = make.message(Kind.INVITATION, make.registration(talk), state=MessageState.FAILED, tries=5, error="550")
+    with pytest.raises(NotFound), write():
+        outbox.retry_failed(failed.id, other.id, NOON)
+    with write():
+        outbox.retry_failed(failed.id, talk.id, NOON + 50 * HOUR)
+    again = db.session.get(Message, failed.id)
+    assert (again.state, again.tries, again.error, again.best_before) == (MessageState.OWED, 0, "", NOON + 98 * HOUR)

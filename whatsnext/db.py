@@ -15,6 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from blinker import Signal
 from flask import Flask, current_app, g
 from flask_sqlalchemy import SQLAlchemy
@@ -149,6 +151,12 @@ def migrate(connection: sa.Connection, revision: str) -> None:
             raise NotMigrated(f"{len(orphans)} rows point to nothing after the migration")
     if sqlite and raw is not None:
         raw.execute("PRAGMA foreign_keys=ON")
+
+
+def is_current() -> bool:
+    """Whether the tables have the shape of this release; asks the database."""
+    heads = ScriptDirectory.from_config(alembic_config()).get_heads()
+    return set(MigrationContext.configure(db.session.connection()).get_current_heads()) == set(heads)
 
 
 def alembic_config() -> Config:

@@ -9,7 +9,7 @@ from tests.services.test_waiting_list import Story
 from whatsnext.db import Base, db, write
 
 
-@pytest.fixture(scope="function")
+@pytest.fixture
 def make_story(make: Make) -> Callable[[int], Story]:
     """A new story in an empty database; hypothesis asks for many within one test."""
 

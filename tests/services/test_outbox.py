@@ -22,7 +22,7 @@ def test_a_mail_goes_to_the_stored_address_in_the_language_of_the_registration(m
     ada = make.registration(make.event(), language="en")
     message = owe(Kind.INVITATION, registration=ada)
     assert (message.recipient, message.language, message.event) == (ada.person.email, "en", ada.event)
-    assert message.message_id.endswith("@localhost")
+    assert message.message_id.endswith("@behoerde.example")
 
 
 def test_a_mail_lapses_after_two_days_or_with_the_talk(make):

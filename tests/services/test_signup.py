@@ -24,7 +24,7 @@ from whatsnext.errors import (
 )
 from whatsnext.models import EventState, Kind, Message, MessageState, Mode, Person, Registration, Status
 from whatsnext.services import registrations, signup
-from whatsnext.services.signup import Wish
+from whatsnext.services.signup import Receipt, Wish
 from whatsnext.tokens import Purpose
 
 ADA = Wish(name="Ada Beispiel", email="ada@behoerde.example", agency="Landesamt", mode=Mode.ON_SITE, form_key="k1")

@@ -59,7 +59,7 @@ class Database:
             "worker": False,
             "mail_server": "127.0.0.1",
             "mail_port": self.mail_port,
-            "mail_default_sender": "next@behoerde.example",
+            "mail_default_sender": "next@localhost",
         }
         return Settings(**{**given, **changes})
 

@@ -18,11 +18,11 @@ def owe(kind, **given):
         return outbox.owe(kind, NOON, **given)
 
 
-def test_a_mail_goes_to_the_stored_address_in_the_language_of_the_registration(make):
+def test_a_mail_goes_to_the_stored_address_in_the_language_of_the_registration(app, make):
     ada = make.registration(make.event(), language="en")
     message = owe(Kind.INVITATION, registration=ada)
     assert (message.recipient, message.language, message.event) == (ada.person.email, "en", ada.event)
-    assert message.message_id.endswith("@behoerde.example")
+    assert message.message_id.endswith("@" + app.config["SETTINGS"].sender.partition("@")[2])
 
 
 def test_a_mail_lapses_after_two_days_or_with_the_talk(make):

@@ -1,0 +1,75 @@
+"""One owed message of any kind, with everything around it that a mail could tell."""
+
+from typing import Any
+
+from tests.factories import NOON, Make
+from whatsnext.db import Base, write
+from whatsnext.models import Event, Kind, Message, Mode, Status
+from whatsnext.services import invitations
+
+JOIN_LINK = "https://video.behoerde.example/raum?pwd=ganz,geheim"
+DIAL_IN = "+49 30 1234567"
+
+STATUSES = {
+    Kind.CONFIRMATION_REQUEST: Status.HELD,
+    Kind.WAITING: Status.WAITING,
+    Kind.OFFER: Status.OFFERED,
+    Kind.CANCELLATION: Status.CANCELLED,
+}
+REQUESTS = (Kind.INVITATION, Kind.PROMOTION, Kind.UPDATE)
+CANCELS = (Kind.CANCELLATION, Kind.EVENT_CANCELLATION)
+OWN = tuple(kind for kind in Kind if kind not in (Kind.SIGN_IN, Kind.BARRIER_REPORT, Kind.SECURITY_NOTICE))
+
+FACTS: dict[Kind, dict[str, Any]] = {
+    Kind.CANCELLATION: {"by": "attendee", "had_place": True},
+    Kind.ORGANISER_MESSAGE: {"subject": "Raum geändert", "body": "Wir treffen uns in Raum 12.\n\nBis bald"},
+    Kind.SIGN_IN: {"link_token": "token-zum-Anmelden", "code": "BCDF2345"},
+    Kind.BARRIER_REPORT: {"page": "/themes", "text": "Kein Alternativtext.", "contact": "leser@example.org"},
+    Kind.SECURITY_NOTICE: {"what": "export", "event": "Vortrag", "number": 12},
+}
+
+
+def talk(make: Make, **given: Any) -> Event:
+    """A talk held both ways that tells everything it can."""
+    series = make.series(
+        name="What's NEXt, die Reihe",
+        contact_name="Kim Muster",
+        contact_email="kontakt@behoerde.example",
+        contact_phone="030 12345",
+    )
+    filled: dict[str, Any] = {
+        "series": series,
+        "theme_id": make.theme(series=series, name="Blockchain").id,
+        "title": "Blockchain in der Verwaltung",
+        "summary": "Was *geht*, was nicht.",
+        "agenda": "- Begrüßung\n- Vortrag",
+        "places_on_site": 30,
+        "places_online": 100,
+        "join_link": JOIN_LINK,
+        "dial_in": DIAL_IN,
+        "cancelled_reason": "Die Referentin ist erkrankt.",
+    }
+    return make.event(**{**filled, **given})
+
+
+def owed(make: Make, kind: Kind, language: str = "de", event: Event | None = None, **given: Any) -> Message:
+    """A message of this kind to someone who takes part online."""
+    if kind not in OWN:
+        return make.message(kind, make.person(language=language), facts=given.pop("facts", FACTS[kind]), **given)
+    event = event or talk(make)
+    status = given.pop("status", STATUSES.get(kind, Status.CONFIRMED))
+    registration = make.registration(event, status, mode=given.pop("mode", Mode.ONLINE), language=language)
+    facts = given.pop("facts", None) or dict(FACTS.get(kind, {}))
+    if kind is Kind.UPDATE and "before" not in facts:
+        facts["before"] = {**invitations.facts(event), "title": "Blockchain"}
+    sequence = given.pop("sequence", 0 if kind in REQUESTS else 1 if kind in CANCELS else None)
+    change(registration, sequence=sequence, stamp=None)
+    return make.message(kind, registration, facts=facts, sequence=sequence, created_at=NOON, **given)
+
+
+def change(thing: Base | None, **values: Any) -> None:
+    """Set columns of a row, committed."""
+    assert thing is not None
+    with write():
+        for name, value in values.items():
+            setattr(thing, name, value)

@@ -148,8 +148,10 @@ class Visitor(FlaskClient):
             cookie["signed_in"] = secret
 
     def page(self, path: str, **kwargs: Any) -> Page:
-        """GET this page, following redirects."""
-        return Page(self.get(path, follow_redirects=True, **kwargs))
+        """GET this page, following redirects; a failure of ours (5xx) fails the test."""
+        page = Page(self.get(path, follow_redirects=True, **kwargs))
+        assert page.status < 500, f"{path} answered {page.status}, see the log below"
+        return page
 
     def submit(self, page: "Page | str", changes: dict[str, Any] | None = None, *, form: str | int = 0) -> TestResponse:
         """Send a form of a page as a browser would: what stood in it, with these changes. Follows no redirect.

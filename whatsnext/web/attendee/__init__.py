@@ -5,3 +5,5 @@ from __future__ import annotations
 from flask import Blueprint
 
 bp = Blueprint("attendee", __name__, url_prefix="/registrations/<key>")
+
+from whatsnext.web.attendee import actions, calendar, registration  # noqa: E402, F401

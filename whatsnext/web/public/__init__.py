@@ -5,3 +5,5 @@ from __future__ import annotations
 from flask import Blueprint
 
 bp = Blueprint("public", __name__)
+
+from whatsnext.web.public import events, series, signup, themes  # noqa: E402, F401

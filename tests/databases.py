@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,9 @@ from config import Settings
 from tests import servers
 from tests.factories import NOON, Make
 from tests.pages import Page
-from whatsnext import clock, i18n, jobs
-from whatsnext.db import db, upgrade, write
-from whatsnext.db import init_app as init_db
+from whatsnext import clock, jobs
+from whatsnext.app import create_app
+from whatsnext.db import db, upgrade, write, written
 from whatsnext.mail.deliver import Courier
 from whatsnext.models import Person, SignedIn
 from whatsnext.tokens import digest, random_secret
@@ -64,7 +63,7 @@ class Database:
         return Settings(**{**given, **changes})
 
     def create_app(self, **changes: Any) -> Flask:
-        app = _create_app(self.settings(**changes))
+        app = create_app(self.settings(**changes))
         app.test_client_class = Visitor
         self.apps.append(app)
         return app
@@ -92,6 +91,7 @@ class Database:
             self._copy_the_empty_file()
         else:
             self._truncate()
+        written.send(self.app)
 
     def disconnect(self) -> None:
         for app in self.apps:
@@ -111,24 +111,6 @@ class Database:
             if tables:
                 emptied = sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE")
                 connection.execute(emptied.format(sql.SQL(", ").join(tables)))
-
-
-def _create_app(settings: Settings) -> Flask:
-    try:
-        return import_module("whatsnext.app").create_app(settings)
-    except (ImportError, AttributeError):  # the upper floors are being built
-        app = Flask("whatsnext")
-        app.config.update(
-            SETTINGS=settings,
-            SECRET_KEY=settings.secret,
-            SECRET_KEY_FALLBACKS=[],
-            BASE_URL=settings.address,
-            BABEL_DEFAULT_LOCALE="de",
-            BABEL_TRANSLATION_DIRECTORIES=str(Path(i18n.__file__).parent / "translations"),
-        )
-        i18n.babel.init_app(app, locale_selector=i18n.language)
-        init_db(app, settings.database, wal_backported=False)
-        return app
 
 
 class Visitor(FlaskClient):

@@ -1,0 +1,136 @@
+"""Take the screenshots of the documentation: python -m tools.screenshots [name …]
+
+Starts the demo on a folder of its own, walks through it as a visitor and as an organiser, and writes each page at 390
+and at 1280 px to docs/screenshots/.
+"""
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parent.parent
+PICTURES = ROOT / "docs" / "screenshots"
+WIDTHS = {390: 844, 1280: 900}
+SIGN_IN_LINK = re.compile(r"https?://\S+/sign-in/\S+")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def demo() -> Iterator[tuple[str, str]]:
+    """A running demo: its address and the organiser's sign-in link."""
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        environment = {**os.environ, "PORT": str(port), "INSTANCE": folder, "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "whatsnext", "demo"]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            link = next((found.group() for line in process.stdout or () if (found := SIGN_IN_LINK.search(line))), None)
+            if link is None:
+                raise SystemExit("the demo printed no sign-in link")
+            yield f"http://127.0.0.1:{port}", link
+        finally:
+            process.terminate()
+            process.wait(30)
+            if process.stdout:
+                process.stdout.close()
+
+
+def first_link(page: Page, pattern: str) -> str:
+    """The address of the first link whose path matches."""
+    addresses: list[str] = page.eval_on_selector_all("main a[href]", "links => links.map(link => link.href)")
+    return next(address for address in addresses if re.search(pattern, address))
+
+
+def home(page: Page, address: str) -> None:
+    page.goto(f"{address}/")
+
+
+def event(page: Page, address: str) -> None:
+    home(page, address)
+    page.goto(first_link(page, r"/events/[^/]+$"))
+
+
+def sign_up_errors(page: Page, address: str) -> None:
+    event(page, address)
+    page.eval_on_selector("#anmelden form, form#anmelden", "form => { form.noValidate = true; form.submit() }")
+    page.wait_for_load_state()
+
+
+def overview(page: Page, address: str) -> None:
+    page.goto(f"{address}/organise")
+
+
+def participants(page: Page, address: str) -> None:
+    overview(page, address)
+    page.goto(first_link(page, r"/participants"))
+
+
+def editor(page: Page, address: str) -> None:
+    participants(page, address)
+    page.goto(page.url.split("?")[0].removesuffix("/participants"))
+
+
+def mailbox(page: Page, address: str) -> None:
+    page.goto(f"{address}/mailbox")
+
+
+def mail(page: Page, address: str) -> None:
+    mailbox(page, address)
+    page.goto(first_link(page, r"/mailbox/[^/]+$"))
+
+
+VISITED: dict[str, Callable[[Page, str], None]] = {
+    "home": home,
+    "event": event,
+    "sign-up-errors": sign_up_errors,
+    "mailbox": mailbox,
+    "mail": mail,
+}
+ORGANISED: dict[str, Callable[[Page, str], None]] = {
+    "overview": overview,
+    "participants": participants,
+    "editor": editor,
+}
+
+
+def take(browser: Browser, address: str, link: str, wanted: set[str]) -> None:
+    context = browser.new_context(locale="de-DE")
+    page = context.new_page()
+    for group in (VISITED, ORGANISED):
+        if group is ORGANISED:
+            page.goto(link)
+            page.click("main form button")
+        for name, go in group.items():
+            if not wanted or name in wanted:
+                for width, height in WIDTHS.items():
+                    page.set_viewport_size({"width": width, "height": height})
+                    go(page, address)
+                    page.screenshot(path=PICTURES / f"{name}-{width}.png", full_page=True)
+    context.close()
+
+
+def main(wanted: set[str]) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with demo() as (address, link), sync_playwright() as playwright:
+        flags = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+        browser = playwright.chromium.launch(executable_path=path, chromium_sandbox=os.geteuid() != 0, args=flags)
+        take(browser, address, link, wanted)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(set(sys.argv[1:]))

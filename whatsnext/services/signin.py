@@ -16,7 +16,8 @@ from sqlalchemy.orm import joinedload
 from whatsnext import tokens
 from whatsnext.db import db
 from whatsnext.errors import CodeWrong, LinkInvalid, LinkUsed, TooManyTries, WrongBrowser
-from whatsnext.i18n import language
+from whatsnext.i18n import language, speaking
+from whatsnext.i18n import lazy_gettext as _l
 from whatsnext.models import Kind, Person, SignedIn, SignInLink
 from whatsnext.permissions import Right, Role, may
 from whatsnext.services import outbox
@@ -28,6 +29,13 @@ LONGEST = timedelta(days=14)
 LONGEST_OF_ORGANISERS = timedelta(hours=8)
 FRESH = timedelta(minutes=10)
 SEEN_EVERY = timedelta(minutes=5)
+
+ROLES = {
+    Role.ATTENDEE: _l("attendee"),
+    Role.HELPER: _l("helper"),
+    Role.ORGANISER: _l("organiser"),
+    Role.OPERATOR: _l("operator"),
+}
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,16 @@ def redeem_link(token: str, browser: str, now: datetime) -> Entry:
     return _enter(open_link(token, browser, now), now)
 
 
+def of_dead_link(token: str) -> tuple[str, str]:
+    """Address and target of a link that has expired or was used. Raises LinkInvalid for one that was never ours."""
+    subject = tokens.subject_of_expired(tokens.Purpose.SIGN_IN, token)
+    token_id = str(subject[0]) if isinstance(subject, list) and subject else ""
+    link = db.session.scalar(sa.select(SignInLink).where(SignInLink.token_id == token_id))
+    if link is None or link.person is None:
+        raise LinkInvalid
+    return link.person.email, link.target
+
+
 def count_try(browser: str, now: datetime) -> None:
     """Count one typed code, before it is looked at and in a transaction of its own. Raises TooManyTries after five."""
     counted = db.session.execute(
@@ -186,6 +204,11 @@ def is_fresh(found: SignedIn, now: datetime) -> bool:
     return now < found.started_at + FRESH
 
 
+def is_stale(found: SignedIn, now: datetime) -> bool:
+    """Whether the last-seen time is old enough to be kept anew."""
+    return found.seen_at <= now - SEEN_EVERY
+
+
 def note_seen(secret: str, now: datetime) -> None:
     """Keep the last-seen time, to five minutes: the one thing a GET may change (safety.md I1)."""
     db.session.execute(
@@ -232,7 +255,9 @@ def appoint(email: str, name: str, role: Role, now: datetime) -> Person:
         person.name = name or person.name
         person.role = role
     db.session.flush()
-    outbox.owe(Kind.SECURITY_NOTICE, now, person=person, facts={"event": "role", "role": role.value})
+    with speaking(person.language):
+        words = str(ROLES[role])
+    outbox.owe(Kind.SECURITY_NOTICE, now, person=person, facts={"what": "role", "role": words})
     return person
 
 

@@ -11,25 +11,39 @@ from flask import Flask, current_app, g, request
 from whatsnext import i18n, markdown
 from whatsnext.db import db, written
 from whatsnext.models import Series
-from whatsnext.web import account, assets, attendee, guards, language, ops, organise, public, security
+from whatsnext.web import (
+    account,
+    assets,
+    attendee,
+    errors,
+    guards,
+    language,
+    ops,
+    organise,
+    public,
+    ratelimit,
+    security,
+)
 from whatsnext.web.forms import form_token
+from whatsnext.web.public import pages
 
-STATIC = Path(__file__).parent.parent.parent / "static"
-APPEARANCE = "wn-appearance"
+ROOT = Path(__file__).parents[2]
 APPEARANCES = ("light", "dark", "system")
 
 
 def init_app(app: Flask) -> None:
     """Register every page, header and name that templates use. Languages and static files come as WSGI middleware."""
     security.init_app(app)
+    ratelimit.init_app(app)
     for package in (public, attendee, organise, account, ops):
-        if hasattr(package, "bp"):
-            app.register_blueprint(package.bp)
+        app.register_blueprint(package.bp)
     app.context_processor(_names)
     app.jinja_env.globals.update(static_url=assets.static_url, form_token=form_token, when=i18n)
     app.jinja_env.filters["markdown"] = markdown.to_html
     written.connect(_forget_series_name, app)
-    assets.init_app(app, STATIC, app.config["SETTINGS"].instance)
+    app.after_request(guards.keep_seen)
+    assets.init_app(app, ROOT / "static", app.config["SETTINGS"].instance)
+    errors.init_app(app, ROOT / "templates")
     language.init_app(app)
 
 
@@ -49,7 +63,7 @@ def _names() -> dict[str, Any]:
 
 def appearance() -> str:
     """How the page shall look: "light", "dark" or "system"."""
-    chosen = request.cookies.get(APPEARANCE, "")
+    chosen = request.cookies.get(pages.APPEARANCE, "")
     return chosen if chosen in APPEARANCES else "system"
 
 

@@ -257,10 +257,11 @@ class IntegerField(plain.IntegerField):  # type: ignore[misc]
 
     def process_formdata(self, values: list[str]) -> None:
         typed = values[0].strip() if values else ""
-        self.data = int(typed) if WHOLE.fullmatch(typed) else None
-        if typed and self.data is None:
+        number = int(typed) if WHOLE.fullmatch(typed) else None
+        self.data = number
+        if typed and number is None:
             raise ValueError(_labelled(self, "Not a valid integer value."))
-        if self.data is not None and not self.least <= self.data <= self.most:
+        if number is not None and not self.least <= number <= self.most:
             words = _("a whole number from %(least)s to %(most)s is possible.", least=self.least, most=self.most)
             raise ValueError(_("%(label)s: %(reason)s", label=self.label.text, reason=words))
 
@@ -272,9 +273,8 @@ class DateField(plain.DateField):  # type: ignore[misc]
         super().__init__(label, format=["%Y-%m-%d", "%d.%m.%Y"], **_rules(given, optional=optional))
 
     def process_formdata(self, values: list[str]) -> None:
-        _read(self, values, super().process_formdata)
-        read: date | None = self.data
-        if read is not None and not date(2000, 1, 1) <= read < date(2100, 1, 1):
+        day = _read(self, values, super().process_formdata)
+        if day is not None and not date(2000, 1, 1) <= day < date(2100, 1, 1):
             self.data = None
             raise ValueError(_labelled(self, "Not a valid date value."))
 
@@ -289,15 +289,16 @@ class TimeField(plain.TimeField):  # type: ignore[misc]
         _read(self, values, super().process_formdata)
 
 
-def _read(field: Field, values: list[str], read: Callable[[list[str]], None]) -> None:
+def _read(field: Field, values: list[str], read: Callable[[list[str]], None]) -> Any:
     """What the library reads, without blanks; nothing typed is nothing."""
+    field.data = None
     if not values or not values[0].strip():
-        field.data = None
-        return
+        return None
     try:
         read([values[0].strip()])
     except ValueError as error:
         raise ValueError(f"{field.label.text}: {error}") from None
+    return field.data
 
 
 def _labelled(field: Field, said: str) -> str:

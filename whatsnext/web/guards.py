@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
+from urllib.parse import urlsplit
 
-from flask import Blueprint, g, redirect, request, session, url_for
+from flask import Blueprint, Response, current_app, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
 
 from whatsnext import clock
+from whatsnext.db import write
 from whatsnext.errors import Forbidden
 from whatsnext.models import Person, Registration, SignedIn
 from whatsnext.permissions import Right, may
 from whatsnext.services import signin
+from whatsnext.web import language
 
 Given = ParamSpec("Given")
 View = Callable[Given, ResponseReturnValue]
@@ -27,6 +31,7 @@ def signed_in() -> SignedIn | None:
     if "signed_in" not in g:
         secret = session.get(SIGNED_IN)
         g.signed_in = signin.signed_in(secret, clock.now()) if isinstance(secret, str) else None
+        g.seen_long_ago = g.signed_in is not None and signin.is_stale(g.signed_in, clock.now())
     found: SignedIn | None = g.signed_in
     return found
 
@@ -35,6 +40,15 @@ def viewer() -> Person | None:
     """The person who is signed in here, or None."""
     found = signed_in()
     return found.person if found else None
+
+
+def keep_seen(response: Response) -> Response:
+    """Note that the signed-in person was here, at most every five minutes, after the page is made."""
+    secret = session.get(SIGNED_IN)
+    if g.get("seen_long_ago") and isinstance(secret, str):
+        with write():
+            signin.note_seen(secret, clock.now())
+    return response
 
 
 def may_plan() -> bool:
@@ -61,6 +75,22 @@ def require(right: Right) -> ResponseReturnValue | None:
 def target() -> str:
     """Where to come back to after signing in: this page, if it can be opened again."""
     return request.full_path.rstrip("?") if request.method == "GET" else ""
+
+
+def own_path(path: str) -> str:
+    """`path` rebuilt from the page of ours it names, with its query; "" for anything else (safety.md P8)."""
+    parts = urlsplit(path)
+    if parts.scheme or parts.netloc or not parts.path.startswith("/") or "\\" in path or not path.isprintable():
+        return ""
+    base = language.base_path()
+    inside = parts.path.removeprefix(base)
+    prefix = next((p for p in language.PREFIXES.values() if inside == p or inside.startswith(p + "/")), "")
+    adapter = current_app.url_map.bind("", script_name=base + prefix + "/")
+    try:
+        endpoint, values = adapter.match(inside.removeprefix(prefix) or "/", method="GET")
+    except HTTPException:
+        return ""
+    return adapter.build(endpoint, values) + (f"?{parts.query}" if parts.query else "")
 
 
 def protect(bp: Blueprint, right: Right) -> None:

@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request, session
 
-from whatsnext.web import guards
-
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -76,7 +74,7 @@ def _headers(response: Response) -> Response:
 
 def _reads_identity() -> bool:
     """Whether the answer may say something about one person: whoever brings, or gets, our session cookie."""
-    return bool(session) or session.modified or guards.SIGNED_IN in g
+    return bool(session) or session.modified
 
 
 def init_app(app: Flask) -> None:

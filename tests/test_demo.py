@@ -1,0 +1,58 @@
+"""The sample series."""
+
+from sqlalchemy import select
+
+from tests.factories import NOON
+from whatsnext import demo, jobs
+from whatsnext.db import db
+from whatsnext.mail import deliver, maildir
+from whatsnext.models import Event, EventState, Kind, Message, MessageState, Registration, Status, Theme
+
+
+def _fill() -> None:
+    courier = deliver.Courier()
+    demo.fill(NOON, lambda: jobs.deliver_due(courier))
+    courier.close()
+
+
+def test_the_demo_shows_every_state_a_talk_can_be_in(make):
+    assert not demo.is_filled()
+    _fill()
+    assert demo.is_filled()
+    talks = db.session.scalars(select(Event).order_by(Event.starts_at)).all()
+    assert [talk.state for talk in talks].count(EventState.CANCELLED) == 1
+    assert [talk.state for talk in talks].count(EventState.DRAFT) == 1
+    assert sum(talk.ends_at < NOON for talk in talks) == 3
+    assert [talk.title for talk in talks if talk.previous_starts_at] == ["Cloud-Verträge ohne Lock-in"]
+    assert db.session.scalars(select(Theme.name).order_by(Theme.id)).all() == [
+        "Blockchain",
+        "Cloud Computing",
+        "Data Analytics / Big Data",
+    ]
+    assert len({talk.host_id for talk in talks}) == 6
+
+
+def test_the_full_talk_has_a_line_that_has_moved_once(make):
+    _fill()
+    full = select(Registration.status).join(Event).where(Event.title == demo.FULL.title, Registration.mode == "on_site")
+    line = db.session.scalars(full.order_by(Registration.arrival)).all()
+    assert line == [Status.CONFIRMED, Status.CANCELLED] + [Status.CONFIRMED] * 5 + [Status.WAITING] * 3
+
+
+def test_the_mails_of_the_demo_lie_in_the_maildir(make_app):
+    db.session.rollback()
+    with make_app(mail_server="", mail_default_sender="").app_context():
+        _fill()
+        kept = maildir.newest()
+    sent = db.session.scalars(select(Message).where(Message.state == MessageState.SENT)).all()
+    assert {message.kind for message in sent} == {
+        Kind.CONFIRMATION_REQUEST,
+        Kind.INVITATION,
+        Kind.PROMOTION,
+        Kind.WAITING,
+        Kind.UPDATE,
+        Kind.CANCELLATION,
+        Kind.EVENT_CANCELLATION,
+    }
+    assert db.session.scalars(select(Message.id).where(Message.state == MessageState.OWED)).all() == []
+    assert len(kept) == sum(bool(message.subject) for message in sent)

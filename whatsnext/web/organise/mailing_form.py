@@ -1,0 +1,105 @@
+"""The form of a message to participants, and the one behind its preview."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from wtforms import HiddenField, RadioField
+from wtforms.widgets import HiddenInput
+
+from whatsnext.i18n import gettext as _
+from whatsnext.i18n import language, ngettext
+from whatsnext.i18n import lazy_gettext as _l
+from whatsnext.services import recipients
+from whatsnext.services.mailings import Words
+from whatsnext.services.participants import Search, Show
+from whatsnext.services.recipients import Act, Choice
+from whatsnext.web.forms import Form, LineField, TextField
+
+LONGEST_SUBJECT, LONGEST_BODY = 150, 5_000
+
+
+class MessageForm(Form):
+    """To whom by a radio, or a choice that was sealed on the list of participants."""
+
+    seal = HiddenField(default="")
+    to = RadioField(_l("To whom"), validate_choice=False)
+    subject = LineField(_l("Subject"), longest=LONGEST_SUBJECT)
+    body = TextField(_l("Text"), longest=LONGEST_BODY)
+
+    def name_groups(self, numbers: dict[Show, int]) -> None:
+        """Say how many people each choice means."""
+        confirmed, waiting = numbers[Show.CONFIRMED], numbers[Show.WAITING]
+        everyone = confirmed + waiting + numbers[Show.OFFERED]
+        self.to.choices = [
+            (
+                Show.CONFIRMED.value,
+                ngettext("%(n)s confirmed person", "%(n)s confirmed people", confirmed, n=confirmed),
+            ),
+            (
+                Show.WAITING.value,
+                ngettext("%(n)s person on the waiting list", "%(n)s people on the waiting list", waiting, n=waiting),
+            ),
+            (
+                Show.ALL.value,
+                ngettext(
+                    "Everyone who is signed up: %(n)s person",
+                    "Everyone who is signed up: %(n)s people",
+                    everyone,
+                    n=everyone,
+                ),
+            ),
+        ]
+        self.to.data = self.to.data or Show.CONFIRMED.value
+
+    def choice(self, event_id: int, now: datetime) -> Choice:
+        """The participants that are meant. Raises LinkInvalid, LinkExpired."""
+        if self.seal.data:
+            return recipients.sealed_choice(self.seal.data, event_id, now)
+        wanted = self.to.data if self.to.data in (Show.WAITING, Show.ALL) else Show.CONFIRMED
+        return Choice(event_id, Act.MESSAGE, search=Search(Show(wanted)))
+
+    @property
+    def words(self) -> Words:
+        return Words(self.subject.data, self.body.data)
+
+
+class SendForm(Form):
+    """Behind the preview: what was shown comes back unchanged."""
+
+    seal = HiddenField(default="")
+    subject = LineField(_l("Subject"), longest=LONGEST_SUBJECT, widget=HiddenInput())
+    body = TextField(_l("Text"), longest=LONGEST_BODY, widget=HiddenInput())
+
+    @property
+    def words(self) -> Words:
+        return Words(self.subject.data, self.body.data)
+
+
+def message_form(seal: str = "") -> MessageForm:
+    """An empty form for a choice made elsewhere."""
+    return MessageForm(formdata=None, seal=seal)
+
+
+def send_form(seal: str, words: Words) -> SendForm:
+    """The form behind a preview."""
+    return SendForm(formdata=None, seal=seal, subject=words.subject, body=words.body)
+
+
+def edit_again(form: SendForm, choice: Choice) -> MessageForm:
+    """Back from the preview with everything kept."""
+    group = choice.search is not None and not choice.search.words
+    to = choice.search.show.value if choice.search and group else ""
+    seal = "" if group else form.seal.data
+    return MessageForm(formdata=None, seal=seal, to=to, subject=form.subject.data, body=form.body.data)
+
+
+def placeholders() -> list[tuple[str, str]]:
+    """What may stand in braces in the language spoken now, and what comes in its place."""
+    title, when, where = ("{titel}", "{wann}", "{ort}") if language() == "de" else ("{title}", "{when}", "{where}")
+    return [
+        ("{name}", _("name of the person")),
+        (title, _("title of the talk")),
+        (when, _("date, time and zone")),
+        (where, _("address, or online")),
+    ]

@@ -1,0 +1,172 @@
+"""Participants of one talk: find, look at, add, act on one or on some, export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from whatsnext import clock, links
+from whatsnext.db import write
+from whatsnext.errors import DomainError, NotFound
+from whatsnext.i18n import gettext as _
+from whatsnext.models import CancelledBy, Event
+from whatsnext.services import outbox, registrations, waiting_list
+from whatsnext.services import participants as everyone
+from whatsnext.services.participants import Row, Search, Show
+from whatsnext.web import guards
+from whatsnext.web.forms import Form
+from whatsnext.web.organise import bp, participant_form, participant_words
+from whatsnext.web.organise.participant_form import BulkForm
+
+
+@bp.get("/events/<int:event_id>/participants")
+def participants(event_id: int) -> ResponseReturnValue:
+    event = everyone.event(event_id)
+    return show_list(event, participant_form.search(request.args), BulkForm())
+
+
+@bp.route("/events/<int:event_id>/participants/add", methods=["GET", "POST"])
+def participant_add(event_id: int) -> ResponseReturnValue:
+    event = everyone.event(event_id)
+    form = participant_form.add_form(event)
+    if form.validate_on_submit():
+        try:
+            with write():
+                added = registrations.add(
+                    event_id,
+                    clock.now(),
+                    name=form.name.data,
+                    email=form.email.data,
+                    agency=form.agency.data,
+                    mode=form.mode.data,
+                )
+        except DomainError as error:
+            form.refuse(error)
+        else:
+            return redirect(url_for(".participant", event_id=event_id, ref=added.ref), 303)
+    places = waiting_list.places([event])[event.id]
+    return render_template("organise/participants/add.html", event=event, form=form, places=places), form.status
+
+
+@bp.get("/events/<int:event_id>/participants/<ref>")
+def participant(event_id: int, ref: str) -> ResponseReturnValue:
+    return _one(everyone.one(event_id, ref), Form())
+
+
+@bp.route("/events/<int:event_id>/participants/<ref>/remove", methods=["GET", "POST"])
+def participant_remove(event_id: int, ref: str) -> ResponseReturnValue:
+    row, form = everyone.one(event_id, ref), Form()
+    if form.validate_on_submit():
+        try:
+            with write():
+                registrations.cancel(row.registration.id, clock.now(), CancelledBy.ORGANISER)
+        except DomainError as error:
+            form.refuse(error)
+        else:
+            flash(_("The place is free. The person is told by mail."))
+            return redirect(url_for(".participant", event_id=event_id, ref=ref), 303)
+    event = everyone.event(event_id)
+    return render_template("organise/participants/remove.html", event=event, row=row, form=form), form.status
+
+
+@bp.post("/events/<int:event_id>/participants/<ref>/promote")
+def participant_promote(event_id: int, ref: str) -> ResponseReturnValue:
+    row = everyone.one(event_id, ref)
+    return _act_on_one(
+        row,
+        _("Has a place now. The invitation is on its way."),
+        lambda now: registrations.promote(row.registration.id, event_id, now),
+    )
+
+
+@bp.post("/events/<int:event_id>/participants/<ref>/invite")
+def participant_invite(event_id: int, ref: str) -> ResponseReturnValue:
+    row = everyone.one(event_id, ref)
+    return _act_on_one(
+        row,
+        _("The invitation is on its way again."),
+        lambda now: registrations.resend_invitation(row.registration.id, now),
+    )
+
+
+@bp.post("/events/<int:event_id>/participants/<ref>/retry/<int:message_id>")
+def participant_retry(event_id: int, ref: str, message_id: int) -> ResponseReturnValue:
+    row = everyone.one(event_id, ref)
+    if message_id not in {mail.id for mail in everyone.mails(row.registration)}:
+        raise NotFound
+    return _act_on_one(row, _("The mail is tried again."), lambda now: outbox.retry_failed(message_id, event_id, now))
+
+
+@bp.route("/events/<int:event_id>/participants.csv", methods=["GET", "POST"])
+@guards.fresh
+def participants_csv(event_id: int) -> ResponseReturnValue:
+    event = everyone.event(event_id)
+    search, form = participant_form.search(request.args), Form()
+    person = guards.viewer()
+    if form.validate_on_submit() and person is not None:
+        with write():
+            content = everyone.export(event_id, search, person, clock.now())
+        headers = {"Content-Disposition": f'attachment; filename="participants-{event_id}.csv"'}
+        return content, 200, {**headers, "Content-Type": "text/csv; charset=utf-8"}
+    number = everyone.count(event_id, search)
+    return render_template(
+        "organise/participants/export.html", event=event, form=form, search=search, number=number
+    ), form.status
+
+
+def show_list(event: Event, search: Search, form: BulkForm) -> tuple[str, int]:
+    """The list with what was ticked and what is wrong."""
+    numbers = everyone.counts(event.id)
+    shown = [show for show in Show if numbers[show] or show is Show.ALL or show is search.show]
+    page = render_template(
+        "organise/participants/list.html",
+        event=event,
+        form=form,
+        search=search,
+        page=everyone.page(event.id, search, request.args.get("after", 0, int) if request.method == "GET" else 0),
+        found=everyone.count(event.id, search),
+        chips=[
+            (participant_words.chip(show, numbers[show]), _address(event, show), show is search.show) for show in shown
+        ],
+        numbers=numbers,
+        places=waiting_list.places([event])[event.id],
+        link=links.external("public.event", slug=event.slug),
+        words=participant_words,
+        everyone=everyone,
+    )
+    return page, form.status
+
+
+def _address(event: Event, show: Show) -> str:
+    return url_for(".participants", event_id=event.id, show=None if show is Show.ALL else show.value)
+
+
+def _one(row: Row, form: Form) -> tuple[str, int]:
+    event = everyone.event(row.registration.event_id)
+    page = render_template(
+        "organise/participants/one.html",
+        event=event,
+        row=row,
+        form=form,
+        mails=everyone.mails(row.registration),
+        words=participant_words,
+        everyone=everyone,
+    )
+    return page, form.status
+
+
+def _act_on_one(row: Row, done: str, act: Callable[[datetime], object]) -> ResponseReturnValue:
+    form, event_id, ref = Form(), row.registration.event_id, row.registration.ref
+    if form.validate():
+        try:
+            with write():
+                act(clock.now())
+        except DomainError as error:
+            form.refuse(error)
+        else:
+            flash(done)
+            return redirect(url_for(".participant", event_id=event_id, ref=ref), 303)
+    return _one(everyone.one(event_id, ref), form)

@@ -228,17 +228,6 @@ def end_everywhere(person_id: int) -> None:
     db.session.execute(sa.delete(SignedIn).where(SignedIn.person_id == person_id))
 
 
-def forget_old(now: datetime) -> int:
-    """Delete links and signed-in states that ended. Returns how many."""
-    links = sa.delete(SignInLink).where(SignInLink.ends_at < now - timedelta(days=1)).returning(SignInLink.id)
-    states = (
-        sa.delete(SignedIn)
-        .where(sa.or_(SignedIn.started_at < now - LONGEST, SignedIn.seen_at < now - IDLE))
-        .returning(SignedIn.id)
-    )
-    return len(db.session.execute(links).all()) + len(db.session.execute(states).all())
-
-
 # --- roles -----------------------------------------------------------------------------------------------
 
 
@@ -258,6 +247,14 @@ def appoint(email: str, name: str, role: Role, now: datetime) -> Person:
     with speaking(person.language):
         words = str(ROLES[role])
     outbox.owe(Kind.SECURITY_NOTICE, now, person=person, facts={"what": "role", "role": words})
+    return person
+
+
+def appoint_first(email: str, now: datetime) -> Person:
+    """The organiser of a new installation, who signs in by the printed link; nobody is told."""
+    person = Person(email=email, role=Role.OPERATOR, created_at=now)
+    db.session.add(person)
+    db.session.flush()
     return person
 
 

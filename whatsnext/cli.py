@@ -1,0 +1,216 @@
+"""The command line: serve, worker, demo, admin, upgrade."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+import waitress  # type: ignore[import-untyped]
+from flask import Flask
+
+from config import Settings, SettingsError
+from whatsnext import clock, db, demo, jobs, text
+from whatsnext.app import create_app
+from whatsnext.db import write
+from whatsnext.errors import LinkInvalid, SettingRefused
+from whatsnext.links import external
+from whatsnext.mail.deliver import Courier
+from whatsnext.permissions import Role
+from whatsnext.services import signin
+
+LARGEST_BODY = 10_000_000
+"""Above Flask's own limit, so that whoever sends too much gets our page; what is larger is cut off by the server."""
+WRONG_SETTING = 2
+
+
+def main() -> None:
+    """Run a command. A wrong setting is one clear line for each variable, and exit code 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("whatsnext").setLevel(logging.INFO)
+    try:
+        commands()
+    except SettingsError as error:
+        _refuse(error.lines)
+    except SettingRefused as error:
+        _refuse([str(error)])
+
+
+def _refuse(lines: list[str]) -> NoReturn:
+    for line in lines:
+        click.echo(f"Setting refused: {line}", err=True)
+    sys.exit(WRONG_SETTING)
+
+
+@click.group()
+def commands() -> None:
+    """What's NEXt: talks, sign-up, invitations that stay right in every calendar."""
+
+
+def _app() -> Flask:
+    """The application for the settings of the environment, its tables up to date."""
+    settings = Settings.from_env()
+    settings.instance.mkdir(parents=True, exist_ok=True)
+    app = create_app(settings)
+    db.upgrade(app)
+    return app
+
+
+# --- running ---------------------------------------------------------------------------------------------
+
+
+@commands.command()
+def serve() -> None:
+    """Serve the pages, with the worker inside unless WORKER=false."""
+    app = _app()
+    with app.app_context():
+        lines = [] if signin.organiser_has_signed_in() else _first_link(app)
+    _serve(app, lines)
+
+
+@commands.command("demo")
+def demo_() -> None:
+    """Fill an installation with a sample series and serve it; mails are shown on a page, none leaves."""
+    os.environ["DEMO"] = "true"
+    app = _app()
+    with app.app_context():
+        if not demo.is_filled():
+            click.echo("Filling in the sample series ...")
+            courier = Courier()
+            demo.fill(clock.now(), lambda: jobs.deliver_due(courier))
+            courier.close()
+        try:
+            lines = [f"Mailbox of the demo: {external('ops.mailbox')}", *_link_lines(demo.ORGANISER)]
+        except LinkInvalid:
+            raise click.ClickException("INSTANCE holds other data already. Set it to a new folder.") from None
+    _serve(app, lines)
+
+
+@commands.command()
+def worker() -> None:
+    """Deliver mails and do what is due, without serving pages."""
+    app = _app()
+    signal.signal(signal.SIGTERM, _end)
+    click.echo("The worker runs. Stop it with Ctrl-C.")
+    try:
+        jobs.Worker(app).run_forever()
+    except (KeyboardInterrupt, SystemExit):
+        click.echo("Stopped.")
+
+
+@commands.command()
+def upgrade() -> None:
+    """Bring the tables to the newest revision and end."""
+    _app()
+    click.echo("The tables are up to date.")
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
+
+
+def _serve(app: Flask, lines: list[str]) -> None:
+    settings: Settings = app.config["SETTINGS"]
+    server = _listen(app, settings)
+    signal.signal(signal.SIGTERM, _end)
+    work = jobs.Worker(app) if settings.worker else None
+    if work:
+        work.start()
+    click.echo("\n".join([f"What's NEXt runs at {settings.address}", *lines, "Stop it with Ctrl-C."]))
+    try:
+        server.run()  # returns after SIGTERM or Ctrl-C, when the requests in flight are answered
+    finally:
+        server.close()
+        if work:
+            work.stop()
+    click.echo("Stopped.")
+
+
+def _listen(app: Flask, settings: Settings) -> Any:
+    """A server that listens already. Ends the program with one line if the port is taken."""
+    try:
+        return waitress.create_server(
+            app,
+            host=settings.host,
+            port=settings.port,
+            threads=settings.threads,
+            max_request_body_size=LARGEST_BODY,
+            channel_timeout=30,
+            connection_limit=1000,
+            ident=None,
+            clear_untrusted_proxy_headers=settings.trusted_proxies == 0,
+        )
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        click.echo(f"PORT: {settings.port} is in use by another program. Set PORT to a free one.", err=True)
+        sys.exit(WRONG_SETTING)
+
+
+# --- people ----------------------------------------------------------------------------------------------
+
+
+@commands.group()
+def admin() -> None:
+    """People who plan talks or run the installation."""
+
+
+@admin.command()
+@click.argument("email")
+@click.option("--name", default="", help="the person's name")
+@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.ORGANISER.value)
+def add(email: str, name: str, role: str) -> None:
+    """Give someone a role and print a sign-in link."""
+    address = _address(email)
+    app = _app()
+    with app.app_context():
+        try:
+            clean = text.clean_line(name, 120)
+        except text.TextRefused as refused:
+            raise click.BadParameter(str(refused), param_hint="--name") from None
+        with write():
+            signin.appoint(address, clean, Role(role), clock.now())
+        click.echo("\n".join([f"{address}: {role}", *_link_lines(address)]))
+
+
+@admin.command()
+@click.argument("email")
+def link(email: str) -> None:
+    """Print a sign-in link for someone, good once, for 10 minutes, in any browser."""
+    address = _address(email)
+    app = _app()
+    with app.app_context():
+        try:
+            lines = _link_lines(address)
+        except LinkInvalid:
+            raise click.ClickException(f"Nobody has the address {address}. Add them: admin add {address}") from None
+        click.echo("\n".join(lines))
+
+
+def _address(email: str) -> str:
+    try:
+        return text.mail_address(email).address
+    except text.TextRefused as refused:
+        raise click.BadParameter(str(refused), param_hint="EMAIL") from None
+
+
+def _link_lines(email: str) -> list[str]:
+    with write():
+        token = signin.command_line_link(email, clock.now())
+    address = external("account.sign_in_link", token=token)
+    return [f"Sign in as {email} (once, within 10 minutes): {address}"]
+
+
+def _first_link(app: Flask) -> list[str]:
+    """A link for the first organiser, who is made if there is none."""
+    first = signin.first_organiser()
+    if first is None:
+        domain = app.config["SETTINGS"].sender.rpartition("@")[2]
+        with write():
+            first = signin.appoint_first(f"organiser@{domain}", clock.now())
+    return [*_link_lines(first.email), "Add yourself: python -m whatsnext admin add you@agency.example"]

@@ -25,7 +25,6 @@ from whatsnext.models import (
     Message,
     MessageState,
     Mode,
-    Page,
     Registration,
     Series,
     Speaker,
@@ -37,8 +36,6 @@ from whatsnext.services.waiting_list import Places
 PUBLIC = (EventState.PUBLISHED, EventState.CANCELLED)
 LONGEST_TALK = timedelta(days=8)
 """How far back the index is read for talks that have begun and are not over."""
-
-PRIVACY_NOTICE = "datenschutz"
 
 Key = tuple[datetime, int]
 """Where a list goes on: start and id of the last talk shown."""
@@ -126,12 +123,6 @@ def next_of_theme(event: Event, now: datetime) -> Event | None:
         Event.id != event.id,
     )
     return db.session.scalar(others.order_by(Event.starts_at, Event.id).limit(1))
-
-
-def notice_version(language: str) -> int:
-    """The version of the privacy notice people read now; 0 while it is the template."""
-    chosen = sa.select(Page.version).where(Page.slug == PRIVACY_NOTICE, Page.language == language)
-    return db.session.scalar(chosen) or 0
 
 
 def registration_of(event: Event, person_id: int | None, refs: Sequence[str]) -> Registration | None:

@@ -14,7 +14,7 @@ from whatsnext.db import db, write
 from whatsnext.errors import DomainError, EventFull, LinkExpired, LinkInvalid, TooSoon
 from whatsnext.i18n import language
 from whatsnext.models import Event, Person, Registration, Status
-from whatsnext.services import catalogue, registrations, signup, waiting_list
+from whatsnext.services import catalogue, pages, registrations, signup, waiting_list
 from whatsnext.services.signup import Receipt
 from whatsnext.tokens import Purpose
 from whatsnext.web import access, asking, guards, ratelimit
@@ -56,7 +56,7 @@ def _send(slug: str, form: SignUpForm, person: Person | None, secret: str) -> Re
     wish = form.wish(
         browser=tokens.digest(secret),
         network=ratelimit.network(),
-        notice_version=catalogue.notice_version(language()),
+        notice_version=pages.notice_version(language()),
     )
     ratelimit.spend(ratelimit.SIGN_UP, wish.email)
     try:

@@ -209,7 +209,7 @@ def _needs(talks: list[Talk]) -> list[ToDo]:
         .where(Registration.event_id.in_(events), *participants.shown(Show.NEEDS))
         .group_by(Registration.event_id)
     )
-    numbers = dict(rows.tuples())
+    numbers: dict[int, int] = {event_id: number for event_id, number in rows}  # noqa: C416
     return [ToDo(Need.ACCESSIBILITY, event, numbers[number]) for number, event in events.items() if number in numbers]
 
 

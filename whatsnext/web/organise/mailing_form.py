@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from wtforms import HiddenField, RadioField
+from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import HiddenInput
 
 from whatsnext.i18n import gettext as _
@@ -32,15 +33,15 @@ class MessageForm(Form):
         confirmed, waiting = numbers[Show.CONFIRMED], numbers[Show.WAITING]
         everyone = confirmed + waiting + numbers[Show.OFFERED]
         self.to.choices = [
-            (
+            SelectChoice(
                 Show.CONFIRMED.value,
                 ngettext("%(n)s confirmed person", "%(n)s confirmed people", confirmed, n=confirmed),
             ),
-            (
+            SelectChoice(
                 Show.WAITING.value,
                 ngettext("%(n)s person on the waiting list", "%(n)s people on the waiting list", waiting, n=waiting),
             ),
-            (
+            SelectChoice(
                 Show.ALL.value,
                 ngettext(
                     "Everyone who is signed up: %(n)s person",

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import request
 from wtforms import HiddenField, RadioField, SelectMultipleField
+from wtforms.fields.choices import SelectChoice
 
 from whatsnext import text
 from whatsnext.errors import LinkInvalid
@@ -30,7 +31,7 @@ class BulkForm(Form):
     """What the list of participants sends: who is meant, and the button that was pressed."""
 
     p = SelectMultipleField(validate_choice=False)
-    scope = RadioField(choices=[("selected", ""), ("found", "")], default="selected")
+    scope = RadioField(choices=[SelectChoice("selected"), SelectChoice("found")], default="selected")
     show = HiddenField(default="")
     q = HiddenField(default="")
 
@@ -54,7 +55,7 @@ def add_form(event: Event) -> AddForm:
     """The form with the ways this talk is held."""
     form = AddForm()
     modes = waiting_list.offered_modes(event)
-    form.mode.choices = [(mode.value, MODES[mode]) for mode in modes]
+    form.mode.choices = [SelectChoice(mode.value, MODES[mode]) for mode in modes]
     if form.mode.data is None and len(modes) == 1:
         form.mode.data = modes[0]
     return form

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wtforms import SelectField
+from wtforms.fields.choices import SelectChoice
 
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import lazy_gettext as _l
@@ -35,5 +36,8 @@ class SpeakerForm(Form):
 def form_for(speaker: Speaker | None = None) -> SpeakerForm:
     """The form, filled with what is saved unless something was sent."""
     form = SpeakerForm(obj=speaker) if speaker else SpeakerForm()
-    form.agency_id.choices = [("", _("none")), *((row.id, row.name) for row in all_agencies.listed())]
+    form.agency_id.choices = [
+        SelectChoice("", _("none")),
+        *(SelectChoice(row.id, row.name) for row in all_agencies.listed()),
+    ]
     return form

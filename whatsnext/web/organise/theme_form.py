@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wtforms import RadioField, SelectField
+from wtforms.fields.choices import SelectChoice
 
 from whatsnext.i18n import lazy_gettext as _l
 from whatsnext.models import Theme
@@ -30,7 +31,7 @@ class ThemeForm(Form):
     slug = SlugField(_l("Address of the page"), optional=True)
     description = TextField(_l("Description"), longest=4000, optional=True)
     description_en = TextField(_l("Description in English"), longest=4000, optional=True)
-    colour = RadioField(_l("Colour"), coerce=int, choices=list(COLOURS), default=1)
+    colour = RadioField(_l("Colour"), coerce=int, choices=[SelectChoice(*colour) for colour in COLOURS], default=1)
     version = VersionField()
 
     def details(self, series_id: int) -> ThemeDetails:
@@ -44,5 +45,5 @@ def form_for(theme: Theme | None = None) -> ThemeForm:
     if theme:
         del form.series_id
     else:
-        form.series_id.choices = [(row.id, row.name) for row in all_series.listed()]
+        form.series_id.choices = [SelectChoice(row.id, row.name) for row in all_series.listed()]
     return form

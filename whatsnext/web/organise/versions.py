@@ -19,8 +19,8 @@ class VersionField(IntegerField):
 
     widget = HiddenInput()
 
-    def __init__(self) -> None:
-        super().__init__(least=0, most=2**31 - 1, default=0)
+    def __init__(self, label: Any = None, **given: Any) -> None:
+        super().__init__(label, **{"least": 0, "most": 2**31 - 1, "default": 0, **given})
         self.render_kw: dict[str, str] = {}
 
 
@@ -44,5 +44,5 @@ def refuse(form: Form, error: DomainError, now_saved: Callable[[], Any], fields:
 
 def _words(field: Any, value: Any) -> str:
     """What a choice is called, or the value itself."""
-    names = {str(choice[0]): str(choice[1]) for choice in getattr(field, "choices", None) or ()}
-    return names.get(str(value), "" if value is None else str(value))
+    names = {str(choice.value or ""): str(choice.label) for choice in getattr(field, "choices", None) or ()}
+    return names.get(str(value or ""), "" if value is None else str(value))

@@ -1,10 +1,13 @@
 """One owed message of any kind, with everything around it that a mail could tell."""
 
+import contextlib
 from typing import Any
 
 from tests.factories import NOON, Make
+from whatsnext import jobs
 from whatsnext.db import Base, write
-from whatsnext.models import Event, Kind, Message, Mode, Status
+from whatsnext.mail import deliver
+from whatsnext.models import Event, EventState, Kind, Message, Mode, Status
 from whatsnext.services import invitations
 
 JOIN_LINK = "https://video.behoerde.example/raum?pwd=ganz,geheim"
@@ -57,6 +60,8 @@ def owed(make: Make, kind: Kind, language: str = "de", event: Event | None = Non
     if kind not in OWN:
         return make.message(kind, make.person(language=language), facts=given.pop("facts", FACTS[kind]), **given)
     event = event or talk(make)
+    if kind is Kind.EVENT_CANCELLATION:
+        change(event, state=EventState.CANCELLED)
     status = given.pop("status", STATUSES.get(kind, Status.CONFIRMED))
     registration = make.registration(event, status, mode=given.pop("mode", Mode.ONLINE), language=language)
     facts = given.pop("facts", None) or dict(FACTS.get(kind, {}))
@@ -73,3 +78,9 @@ def change(thing: Base | None, **values: Any) -> None:
     with write():
         for name, value in values.items():
             setattr(thing, name, value)
+
+
+def send_all() -> int:
+    """Send what is due, as one round of a worker does. Returns how many mails went out."""
+    with contextlib.closing(deliver.Courier()) as courier:
+        return jobs.deliver_due(courier)

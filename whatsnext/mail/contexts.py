@@ -12,7 +12,7 @@ from typing import Any
 from whatsnext import i18n
 from whatsnext.i18n import gettext as _
 from whatsnext.links import external
-from whatsnext.models import CancelledBy, Event, Message, Mode, Registration, Status
+from whatsnext.models import CancelledBy, Event, EventState, Message, Mode, Registration, Status
 from whatsnext.services import invitations, registrations, signup, waiting_list
 
 Context = dict[str, Any]
@@ -32,8 +32,9 @@ def registration_of(message: Message) -> Registration:
 def join_link(registration: Registration) -> str:
     """Empty unless this person takes part online and may be mailed the link."""
     event = registration.event
-    may = registration.status is Status.CONFIRMED and registration.mode is Mode.ONLINE and event.online
-    return event.join_link if may and not event.protected else ""
+    confirmed = registration.status is Status.CONFIRMED and event.state is EventState.PUBLISHED
+    online = registration.mode is Mode.ONLINE and event.online
+    return event.join_link if confirmed and online and not event.protected else ""
 
 
 def where(registration: Registration) -> str:

@@ -62,7 +62,7 @@ def refs() -> list[str]:
 
 def _remembered(registration: Registration) -> str | None:
     generation, level = _kept().get(registration.ref, (None, None))
-    return level if generation == registration.link_generation else None
+    return str(level) if generation == registration.link_generation else None
 
 
 def _kept() -> dict[str, list[int | str]]:

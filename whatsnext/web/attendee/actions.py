@@ -64,7 +64,7 @@ def switch(key: str) -> ResponseReturnValue:
     """Take part the other way."""
     opened = access.opened(key)
     if not opened.own:
-        return _prove_first(opened)
+        return _prove_first(key, opened)
     other = other_way(opened.registration)
     if other is None:
         raise NotFound
@@ -116,7 +116,7 @@ def change(key: str) -> ResponseReturnValue:
     opened = access.opened(key)
     mine = opened.registration
     if not opened.own:
-        return _prove_first(opened)
+        return _prove_first(key, opened)
     form = DetailsForm(data={**_details(mine), "needs_consent": bool(mine.needs)})
     if form.validate_on_submit():
         typed = {"name": form.name.data, "agency": form.agency.data, "needs": form.needs.data or ""}
@@ -162,8 +162,7 @@ def _act(
         form=form,
         event=mine.event,
         when=cards.when(mine.event),
-        where=cards.place(mine.event),
-        way=cards.way(mine.mode),
+        where=cards.where_for(mine.event, mine.mode),
     )
     return page, form.status
 
@@ -175,15 +174,15 @@ def _done(mine: Registration, opened: Access, done: str) -> ResponseReturnValue:
     return redirect(url_for(".registration", key=mine.ref, done=done), 303)
 
 
-def _prove_first(opened: Access) -> ResponseReturnValue:
+def _prove_first(key: str, opened: Access) -> ResponseReturnValue:
     """More than the link allows: sign in with the registered address first."""
-    back = request.full_path.rstrip("?").replace(request.view_args["key"], opened.registration.ref)
+    back = (request.script_root + request.path).replace(key, opened.registration.ref)
     return render_template(
         "attendee/prove.html",
         event=opened.registration.event,
         masked=text.masked(opened.registration.person.email),
         sign_in=url_for("account.sign_in", next=back),
-        back=url_for(".registration", key=request.view_args["key"]),
+        back=url_for(".registration", key=key),
     )
 
 

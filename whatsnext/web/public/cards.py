@@ -86,9 +86,10 @@ def months(events: Sequence[Event], places: Mapping[int, AllPlaces], now: dateti
 
 
 def facts(event: Event, places: AllPlaces, now: datetime) -> Facts:
-    """What stands beside the title of the talk's page."""
+    """What stands beside the title of the talk's page; a badge only where the line about places does not say it."""
+    plain = catalogue.state(event, places, now) in (Standing.OPEN, Standing.FULL)
     return Facts(
-        **_card(event, places, now),
+        **_card(event, places, now) | ({"state": None} if plain else {}),
         when_lines=_when_lines(event),
         when_before=before(event) if catalogue.moved(event, now) else "",
         where_lines=where_lines(event),
@@ -150,6 +151,13 @@ def city(event: Event) -> str:
 def way(mode: Mode) -> str:
     """How someone takes part, as the end of a sentence."""
     return _("on site") if mode is Mode.ON_SITE else _("online")
+
+
+def where_for(event: Event, mode: Mode) -> str:
+    """Where someone takes part: "Vor Ort: Kommandantenstraße 18, 10969 Berlin"."""
+    if mode is Mode.ONLINE:
+        return _("Online")
+    return _("On site: %(address)s", address=event.address) if event.address else _("On site; the address follows")
 
 
 def spoken(language: str) -> str:

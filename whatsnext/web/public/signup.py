@@ -205,8 +205,7 @@ def _choice(template: str, registration: Registration, form: ChoiceForm, **more:
         event=talk,
         standing=catalogue.state(talk, places, clock.now()).value,
         when=cards.when(talk),
-        where=cards.place(talk),
-        way=cards.way(registration.mode),
+        where=cards.where_for(talk, registration.mode),
         asked_here=asking.asked_here(registration),
         **more,
     )

@@ -75,7 +75,9 @@ def page(talk: Event, form: SignUpForm | None = None, *, preview: bool = False) 
         mine=None if preview else _mine(talk),
         access=_access(talk),
         following=_following(talk, now),
-        calendars=_calendars(talk) if standing not in (Standing.CANCELLED, Standing.PAST) and talk.starts_at else [],
+        calendars=_calendars(talk)
+        if not preview and standing not in (Standing.CANCELLED, Standing.PAST) and talk.starts_at
+        else [],
         cards=cards,
         preview=preview,
     )

@@ -50,7 +50,7 @@ class Page(HTMLParser):
         self._choice: str | None = None
         self._area: str | None = None
         self._in_link = False
-        self.feed(self.html)
+        self.feed(self.html.replace("\r\n", "\n"))
         self.close()
 
     @property

@@ -180,38 +180,25 @@ def _rules(given: dict[str, Any], *, optional: bool) -> dict[str, Any]:
     return {**given, "validators": [first, *given.get("validators", ())]}
 
 
-class _Cleaned(plain.StringField):  # type: ignore[misc]
-    """A text field that refuses what cannot be taken, keeping what was typed."""
-
-    def __init__(self, label: Any = None, *, optional: bool = False, **given: Any) -> None:
-        super().__init__(label, **_rules({"default": "", **given}, optional=optional))
-
-    def clean(self, value: str) -> str:
-        raise NotImplementedError
-
-    def process_formdata(self, values: list[str]) -> None:
-        if not values:
-            return
-        self.data = values[0]
-        if not values[0].strip():
-            self.data = ""
-            return
-        try:
-            self.data = self.clean(values[0])
-        except text.TextRefused as refused:
-            label = self.label.text
-            raise ValueError(_("%(label)s: %(reason)s", label=label, reason=str(refused))) from None
-
-
-class LineField(_Cleaned):
-    """One line of text (safety.md P5)."""
+class LineField(plain.StringField):  # type: ignore[misc]
+    """One line of text (safety.md P5); what cannot be taken is refused, and stays as it was typed."""
 
     def __init__(self, label: Any = None, *, longest: int = 200, optional: bool = False, **given: Any) -> None:
-        super().__init__(label, optional=optional, **given)
+        super().__init__(label, **_rules({"default": "", **given}, optional=optional))
         self.longest = longest
 
     def clean(self, value: str) -> str:
         return text.clean_line(value, self.longest)
+
+    def process_formdata(self, values: list[str]) -> None:
+        if not values:
+            return
+        self.data = values[0] if values[0].strip() else ""
+        try:
+            self.data = self.clean(self.data) if self.data else ""
+        except text.TextRefused as refused:
+            label = self.label.text
+            raise ValueError(_("%(label)s: %(reason)s", label=label, reason=str(refused))) from None
 
 
 class TextField(LineField):
@@ -226,7 +213,7 @@ class TextField(LineField):
         return text.clean_text(value, self.longest)
 
 
-class MailField(_Cleaned):
+class MailField(LineField):
     """One mail address, normalised (safety.md P6)."""
 
     widget = plain.EmailField.widget
@@ -235,7 +222,7 @@ class MailField(_Cleaned):
         return text.mail_address(value).address
 
 
-class SlugField(_Cleaned):
+class SlugField(LineField):
     """A part of an address of ours."""
 
     def clean(self, value: str) -> str:

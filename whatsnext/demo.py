@@ -36,6 +36,9 @@ from whatsnext.services.themes import ThemeDetails
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ORGANISER = "kim.muster@next.example"
+FRIDAY = 4
+HOLIDAYS = {(12, day) for day in range(23, 32)} | {(1, day) for day in range(1, 7)} | {(5, 1), (10, 3), (10, 31)}
+"""No talk between the years, nor on a fixed holiday: (month, day)."""
 
 Deliver = Callable[[], object]
 """Sends what is owed."""
@@ -185,7 +188,7 @@ def fill(now: datetime, deliver: Deliver) -> None:
     off = _publish(world, CANCELLED, now, now - timedelta(days=9))
     _sign_up(world, off, CANCELLED.people, now - timedelta(days=8))
     _send(now, deliver)
-    _move(moved, 1, now - timedelta(days=3))
+    _move(moved, 7, now - timedelta(days=3))
     _cancel(off, "Die Referentin ist erkrankt. Ein Ersatztermin folgt.", now - timedelta(days=2))
     _give_up(full, now - timedelta(days=2))
     _send(now, deliver)
@@ -260,7 +263,8 @@ def _person(name: str, agency: str, number: int, now: datetime) -> Person:
 
 def _draft(world: World, talk: Talk, today: datetime, then: datetime) -> int:
     day = today.astimezone(BERLIN).date() + timedelta(days=talk.days)
-    day += timedelta(days={5: 2, 6: 1}.get(day.weekday(), 0))
+    while day.weekday() > FRIDAY or (day.month, day.day) in HOLIDAYS:
+        day += timedelta(days=1)
     with write():
         return events.create(
             Draft(

@@ -87,7 +87,7 @@ def change(series_id: int, details: SeriesDetails, version: int) -> None:
     assign(series, {**asdict(details), "slug": details.slug or series.slug})
     series.version += 1
     db.session.flush()
-    touch(Event.series_id == series_id)
+    touch_events(Event.series_id == series_id)
     touch_series(Series.id == series_id)
 
 
@@ -106,6 +106,11 @@ def delete(series_id: int) -> None:
 def touch(which: sa.ColumnElement[bool]) -> None:
     """Pages of these talks, and the home pages that list them, must be shown anew: two statements."""
     touch_series(Series.id.in_(sa.select(Event.series_id).where(which)))
+    touch_events(which)
+
+
+def touch_events(which: sa.ColumnElement[bool]) -> None:
+    """Pages of these talks must be shown anew."""
     db.session.execute(
         sa.update(Event)
         .where(which)

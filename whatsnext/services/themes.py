@@ -87,7 +87,7 @@ def change(theme_id: int, details: ThemeDetails, version: int) -> None:
     all_series.assign(theme, asdict(details))
     theme.version += 1
     _flush()
-    all_series.touch(Event.theme_id == theme_id)
+    all_series.touch_events(Event.theme_id == theme_id)
     all_series.touch_series(Series.id == details.series_id)
 
 

@@ -74,7 +74,7 @@ def require(right: Right) -> ResponseReturnValue | None:
 
 def target() -> str:
     """Where to come back to after signing in: this page, if it can be opened again."""
-    return request.full_path.rstrip("?") if request.method == "GET" else ""
+    return (request.script_root + request.full_path).rstrip("?") if request.method == "GET" else ""
 
 
 def own_path(path: str) -> str:

@@ -93,10 +93,11 @@ def problems(event: Event, draft: Draft, now: datetime) -> list[DomainError]:
     found = drafts.problems(replace(draft, series_id=event.series_id))
     if not found:
         found += _time_problems(event, draft, now)
+    found += _place_problems(event, draft)
     if not found and not _over(event, now):
         with as_if(event, draft):
             found += [_named(field, sentence) for field, sentence in events.lacking(event)]
-    return found + _place_problems(event, draft)
+    return found
 
 
 @contextlib.contextmanager
@@ -243,7 +244,8 @@ def _moving_up(event: Event, draft: Draft, now: datetime) -> int:
     total = 0
     for mode, places in waiting_list.places([event])[event.id].items():
         capacity: int = getattr(draft, FIELDS[mode][1])
-        total += min(places.waiting, max(0, capacity - places.taken))
+        if capacity > places.capacity:
+            total += min(places.waiting, max(0, capacity - places.taken))
     return total
 
 

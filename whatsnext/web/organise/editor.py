@@ -11,8 +11,8 @@ from whatsnext import markdown
 from whatsnext.models import Event
 from whatsnext.services import drafts, events
 from whatsnext.services.drafts import Draft
-from whatsnext.services.invitations import Change
 from whatsnext.web.organise.event_form import EventForm
+from whatsnext.web.organise.versions import Row
 
 TALK = "/events/<int(max=2147483647):event_id>"
 """The part of the address that names a talk; no database counts further."""
@@ -26,7 +26,7 @@ class Preview:
     agenda: str
 
 
-def show(form: EventForm, event: Event | None, *, conflict: list[Change] | None = None) -> ResponseReturnValue:
+def show(form: EventForm, event: Event | None, *, conflict: list[Row] | None = None) -> ResponseReturnValue:
     """The editor with what `form` holds. `conflict` sets the saved version beside the typed one."""
     page = render_template(
         "organise/events/editor.html", form=form, event=event, conflict=conflict, several_series=_several(form)
@@ -44,7 +44,8 @@ def show_preview(form: EventForm, event: Event | None) -> ResponseReturnValue:
 
 def show_conflict(form: EventForm, event: Event) -> ResponseReturnValue:
     """Both versions side by side, the typed one kept; saving again puts it over the one shown (safety.md R6)."""
-    rows = drafts.differences(Draft.of(event), completed(form.draft(), event))
+    differing = drafts.differences(Draft.of(event), completed(form.draft(), event))
+    rows = [(row.label, row.old, row.new) for row in differing]
     form.version.data, form.version.raw_data = event.version, None
     return show(form, event, conflict=rows)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import request
-from wtforms import BooleanField, RadioField, SelectField
+from wtforms import BooleanField, RadioField, SelectChoice, SelectField
 from wtforms.widgets import HiddenInput
 
 from whatsnext.calendars import timezone
@@ -79,7 +80,7 @@ class EventForm(VersionForm):
 
     title = LineField(_l("Title"), longest=200)
     slug = SlugField(_l("Address of the page"), optional=True)
-    series_id = SelectField(_l("Series"), coerce=_number)
+    series_id = SelectField(_l("Series of the talk"), coerce=_number)
     theme_id = SelectField(_l("Theme"), coerce=_number)
     host_id = SelectField(_l("Host"), coerce=_number)
     speaker_1 = SelectField(_l("Speaker 1"), coerce=_number)
@@ -90,7 +91,9 @@ class EventForm(VersionForm):
     speaker_6 = SelectField(_l("Speaker 6"), coerce=_number)
     summary = TextField(_l("Summary"), longest=10_000, optional=True)
     agenda = TextField(_l("Agenda"), longest=10_000, optional=True)
-    language = SelectField(_l("Language of the talk"), choices=[("de", _l("German")), ("en", _l("English"))])
+    language = SelectField(
+        _l("Language of the talk"), choices=[SelectChoice("de", _l("German")), SelectChoice("en", _l("English"))]
+    )
     chatham_house = BooleanField(_l("Chatham House Rule"))
 
     date = DateField(_l("Date"), optional=True)
@@ -123,12 +126,15 @@ class EventForm(VersionForm):
         given = _values(draft) if draft else {}
         super().__init__(data={**given, "version": version})
         nothing = ("", _("none yet"))
-        self.series_id.choices = offered.series
-        self.theme_id.choices = [nothing, *offered.themes]
-        self.host_id.choices = [nothing, *offered.hosts]
+        self.series_id.choices = _choices(offered.series)
+        self.theme_id.choices = _choices([nothing, *offered.themes])
+        self.host_id.choices = _choices([nothing, *offered.hosts])
         for field in self.speakers:
-            field.choices = [nothing, *offered.speakers]
-        self.fold.choices = [(0, _("before the clocks are put back")), (1, _("after the clocks are put back"))]
+            field.choices = _choices([nothing, *offered.speakers])
+        self.language.choices = _choices([("de", _("German")), ("en", _("English"))])
+        self.fold.choices = _choices(
+            [("0", _("before the clocks are put back")), ("1", _("after the clocks are put back"))]
+        )
         self.zone.choices = _zones(self.zone.data)
 
     @property
@@ -211,9 +217,13 @@ def _moment(day: Any, hour: Any) -> datetime | None:
     return datetime.combine(day, hour) if day is not None and hour is not None else None
 
 
-def _zones(chosen: str | None) -> dict[str, list[tuple[str, str]]]:
+def _choices(pairs: Iterable[tuple[Any, str]], group: str | None = None) -> list[Any]:
+    return [SelectChoice(value, words, optgroup=group) for value, words in pairs]
+
+
+def _zones(chosen: str | None) -> list[Any]:
     """Common zones first; one that does not exist stays in the list while it is chosen, so that nothing is lost."""
-    strange = (chosen,) if chosen and not timezone.is_zone(chosen) else ()
+    strange = [(chosen, chosen)] if chosen and not timezone.is_zone(chosen) else []
     common = [(name, f"{zone_name(name)} ({name})" if "/" in name else name) for name in COMMON_ZONES]
     others = [(name, name) for name in timezone.zones() if name not in COMMON_ZONES]
-    return {_("Common"): [*((name, name) for name in strange), *common], _("All others"): others}
+    return _choices([*strange, *common], _("Common")) + _choices(others, _("All others"))

@@ -205,11 +205,7 @@ def _bound(key: Key) -> tuple[Any, Any]:
 
 
 def _listed(series: Series | None, theme: Theme | None, words: str) -> sa.Select[Event]:
-    chosen = (
-        sa.select(Event)
-        .where(Event.state.in_(PUBLIC))
-        .options(joinedload(Event.theme), joinedload(Event.host), selectinload(Event.series))
-    )
+    chosen = sa.select(Event).where(Event.state.in_(PUBLIC)).options(joinedload(Event.theme), joinedload(Event.host))
     if theme:
         chosen = chosen.where(Event.theme_id == theme.id)
     elif series:

@@ -84,7 +84,7 @@ def _page(chosen: Series | None) -> Shown:
     places = waiting_list.places([*coming, *earlier])
     html = render_template(
         "public/series/home.html",
-        here=url_for(".series", slug=chosen.slug) if chosen else url_for(".home"),
+        address=url_for(".series", slug=chosen.slug) if chosen else url_for(".home"),
         series=one,
         heading=chosen.name if chosen and len(all_series) > 1 else _("Talks"),
         sentence=in_language(one.summary, one.summary_en) if one else None,

@@ -264,7 +264,7 @@ def _person(name: str, agency: str, number: int, now: datetime) -> Person:
 def _draft(world: World, talk: Talk, today: datetime, then: datetime) -> int:
     day = today.astimezone(BERLIN).date() + timedelta(days=talk.days)
     while day.weekday() > FRIDAY or (day.month, day.day) in HOLIDAYS:
-        day += timedelta(days=1)
+        day += timedelta(days=1 if talk.days > 0 else -1)
     with write():
         return events.create(
             Draft(

@@ -11,7 +11,10 @@ from whatsnext.services import participants
 from whatsnext.services.participants import Invited, Search, Show
 
 
-def names(event, search=Search()):
+EVERYONE = Search()
+
+
+def names(event, search=EVERYONE):
     return [row.registration.name for row in participants.page(event.id, search).rows]
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.factories import NOON
-from tests.web.test_home import headings
+from tests.web.outline import headings
 from whatsnext.models import EventState, Status
 
 

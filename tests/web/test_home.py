@@ -5,13 +5,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.web.outline import headings
 from whatsnext.models import EventState, Status
-
-
-def headings(page):
-    """The outline of a page below its title: [(2, "Februar 2026"), …]."""
-    found = re.findall(r"<h([123])[^>]*>(.*?)</h\1>", page.html, re.DOTALL)
-    return [(int(level), " ".join(re.sub("<[^>]+>", " ", words).split())) for level, words in found]
 
 
 def test_talks_stand_by_month_with_date_place_host_and_state(make, client):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tests.web.test_home import headings
+from tests.web.outline import headings
 from whatsnext.models import EventState
 
 

@@ -46,11 +46,14 @@ class SignUpForm(Form):
         if not field.data:
             raise ValidationError(_("Agree to the use of your details; without it we cannot invite you."))
 
-    def validate_website(self, field: Any) -> None:
-        """The trap: empty for every person, filled by robots. It is emptied, so that sending again works."""
-        if field.data:
-            field.data = ""
+    def validate(self, extra_validators: Any = None) -> bool:
+        """The trap is empty for every person, filled by robots. It is emptied, so that sending again works."""
+        good = super().validate(extra_validators)
+        if self.website.data:
+            self.website.data = ""
             self.form_errors.append(_("A hidden field of the form was filled in. We have emptied it; send once more."))
+            good = False
+        return good
 
     def show_full(self, modes: set[Mode]) -> None:
         """Say in the page which ways are full, so that its button means the waiting list."""

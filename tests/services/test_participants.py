@@ -10,7 +10,6 @@ from whatsnext.models import Kind, MessageState, PartStat, Status
 from whatsnext.services import participants
 from whatsnext.services.participants import Invited, Search, Show
 
-
 EVERYONE = Search()
 
 

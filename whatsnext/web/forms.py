@@ -139,7 +139,7 @@ class Form(FlaskForm):  # type: ignore[misc]
 
     @property
     def status(self) -> int:
-        return self._refused or (422 if self.is_submitted() and self.errors else 200)
+        return self._refused or (422 if self.errors else 200)
 
 
 def _strangers(form: Form, sent: Any) -> Iterator[str]:

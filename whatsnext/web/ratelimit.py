@@ -97,13 +97,13 @@ _connection: ContextVar[sa.Connection | None] = ContextVar("rate limit connectio
 
 
 @contextlib.contextmanager
-def _together() -> Iterator[None]:
+def _together() -> Iterator[sa.Connection]:
     """Count several keys in one transaction. The request's own ends first: SQLite commits beside no reader."""
     db.session.rollback()
     with db.engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, connection.begin():
         token = _connection.set(connection)
         try:
-            yield
+            yield connection
         finally:
             _connection.reset(token)
 
@@ -141,11 +141,11 @@ class SqlStorage(Storage):
         return True
 
     def reset(self) -> int | None:
-        with db.engine.begin() as connection:
+        with _together() as connection:
             return len(connection.execute(sa.delete(RateLimit).returning(RateLimit.key)).all())
 
     def clear(self, key: str) -> None:
-        with db.engine.begin() as connection:
+        with _together() as connection:
             connection.execute(sa.delete(RateLimit).where(RateLimit.key == key))
 
 

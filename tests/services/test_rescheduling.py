@@ -157,6 +157,7 @@ def test_what_no_calendar_shows_owes_nobody_a_mail(make, owed):
         ],
         Audience(),
         moving_up=0,
+        by_offer=False,
         needs_message=False,
     )
     silently(talk, draft)
@@ -248,6 +249,19 @@ def test_more_places_alone_tell_only_those_who_move_up(make, owed):
     assert (seen.told, seen.moving_up, seen.asks) == (0, 1, True)
     silently(talk, draft)
     assert (owed(), talk.sequence) == ([(Kind.PROMOTION, grace)], 0)
+
+
+def test_shortly_before_the_talk_added_places_are_offered(make, owed):
+    talk = make.event(places_on_site=1)
+    make.registration(talk)
+    grace = make.registration(talk, Status.WAITING)
+    late, draft = talk.starts_at - timedelta(hours=3), changed(talk, capacity_on_site=2)
+    seen = rescheduling.preview(talk, draft, late)
+    assert (seen.moving_up, seen.by_offer) == (1, True)
+    silently(talk, draft, now=late)
+    assert owed() == [(Kind.OFFER, grace)]
+    begun = rescheduling.preview(talk, changed(talk, capacity_on_site=3), talk.starts_at)
+    assert begun.moving_up == 0
 
 
 def test_fewer_places_throw_nobody_out(make):
@@ -352,6 +366,34 @@ def test_a_cancelled_talk_is_shown_as_if_without_being_saved(make):
         pass
     db.session.refresh(talk)
     assert (talk.state, talk.cancelled_reason, talk.cancelled_at) == (EventState.PUBLISHED, "", None)
+
+
+# --- closing and opening sign-up ----------------------------------------------------------------------------
+
+
+def test_sign_up_closes_now_and_opens_again_without_a_word_to_anyone(make, owed):
+    talk = make.event(registration_opens=NOON + DAY)
+    make.registration(talk)
+    with write():
+        rescheduling.close_sign_up(talk.id, 1, NOON + timedelta(seconds=37))
+    assert (talk.registration_closes, talk.registration_opens, talk.version) == (NOON, None, 2)
+    with write():
+        rescheduling.reopen_sign_up(talk.id, 2, NOON)
+    assert (talk.registration_closes, talk.version, owed()) == (None, 3, [])
+
+
+def test_sign_up_of_a_draft_a_past_or_a_cancelled_talk_is_not_opened(make):
+    talk, draft, off = make.event(), make.draft(), make.event(state=EventState.CANCELLED)
+    for event, error, now in (
+        (talk, EventOver, talk.starts_at),
+        (draft, NotPublished, NOON),
+        (off, EventCancelled, NOON),
+    ):
+        for act in (rescheduling.close_sign_up, rescheduling.reopen_sign_up):
+            with pytest.raises(error), write():
+                act(event.id, event.version, now)
+    with pytest.raises(StaleVersion), write():
+        rescheduling.close_sign_up(talk.id, 9, NOON)
 
 
 # --- any history --------------------------------------------------------------------------------------------

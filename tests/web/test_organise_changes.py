@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.factories import NOON
 from tests.pages import Page
 from whatsnext.db import db
 from whatsnext.models import Event, EventState, Kind, Message, Status
@@ -257,6 +258,35 @@ def test_the_page_before_is_reached_by_the_editor_only(organiser, make):
     assert organiser.get(f"/organise/events/{talk.id}/change").location == f"/organise/events/{talk.id}"
 
 
+# --- closing and opening sign-up ----------------------------------------------------------------------------
+
+
+def test_sign_up_is_closed_and_opened_by_a_button_each(organiser, make, owed):
+    talk, _people, _line = talk_with_people(make)
+    address = f"/organise/events/{talk.id}/sign-up"
+    page = organiser.page(address)
+    closed = organiser.submit(page, {"action": "close"}, form="sign-up")
+    assert (closed.status_code, "Die Anmeldung ist geschlossen" in organiser.page(closed.location).text) == (303, True)
+    db.session.refresh(talk)
+    assert talk.registration_closes == NOON
+    stale = organiser.submit(page, {"action": "close"}, form="sign-up")
+    assert (stale.status_code, "Anmeldung wieder öffnen" in Page(stale).text) == (409, True)
+    organiser.submit(address, {"action": "open"}, form="sign-up")
+    db.session.refresh(talk)
+    assert (talk.registration_closes, owed()) == (None, [])
+    assert organiser.get(f"/organise/events/{make.draft().id}/sign-up").status_code == 422
+
+
+def test_shortly_before_the_talk_the_button_offers_places(organiser, make, owed, at):
+    talk, _people, line = talk_with_people(make, confirmed=1)
+    at(talk.starts_at - timedelta(hours=3))
+    organiser.sign_in(make.organiser())
+    page = ask(organiser, talk, {"capacity_on_site": "2"})
+    assert "Speichern und 1 Person einen Platz anbieten" in page.text
+    organiser.submit(page, {"action": "silent"}, form="change")
+    assert owed() == [(Kind.OFFER, line[0])]
+
+
 # --- calling off --------------------------------------------------------------------------------------------
 
 
@@ -331,6 +361,7 @@ def test_a_cancelled_talk_has_no_editor(organiser, make):
     page = organiser.page(f"/organise/events/{off.id}")
     assert [form.id for form in page.forms if form.id == "editor"] == []
     assert organiser.get(f"/organise/events/{off.id}/cancel").status_code == 303
+    assert organiser.post(f"/organise/events/{off.id}", headers={"Origin": "http://localhost"}).status_code == 409
 
 
 def test_the_pages_ask_as_many_questions_for_three_people_as_for_one(organiser, make, query_count):

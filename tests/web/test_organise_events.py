@@ -161,9 +161,9 @@ def test_what_cannot_be_is_said_at_the_field_and_everything_is_kept(organiser, m
 
 def test_all_that_is_wrong_is_said_at_once(organiser, make):
     make.series()
-    answer = new(organiser, {**EVERYTHING, "join_link": "raum 3", "zone": "Europe/Bonn"})
-    page = Page(answer)
-    assert {href for href, _words in page.links if href in ("#join_link", "#zone")} == {"#join_link", "#zone"}
+    for wrong in ({"join_link": "raum 3", "zone": "Europe/Bonn"}, {"join_link": "raum 3", "duration_minutes": "-3"}):
+        links = [href.removeprefix("#") for href, _words in Page(new(organiser, {**EVERYTHING, **wrong})).links]
+        assert {link for link in links if link in EVERYTHING} == set(wrong)
 
 
 def test_a_time_that_is_skipped_is_refused(organiser, make):
@@ -328,7 +328,7 @@ def test_a_copy_is_made_by_a_button_only_and_once(organiser, make):
 # --- who may -----------------------------------------------------------------------------------------------
 
 
-PATHS = ("", "/preview", "/publish", "/duplicate", "/cancel", "/change")
+PATHS = ("", "/preview", "/publish", "/duplicate", "/cancel", "/change", "/sign-up")
 
 
 @pytest.mark.parametrize("path", PATHS)

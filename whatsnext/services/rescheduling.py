@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from whatsnext.db import db
 from whatsnext.errors import (
@@ -51,13 +51,14 @@ class Preview:
     """What saving a draft over a published talk would do.
 
     `changes` in words of the language spoken now, what calendars show first. `audience` are those who would be told
-    (nobody, if no calendar shows a difference). `moving_up` is how many in line would get a place, or an offer of one.
-    `needs_message`: a calendar would go stale without one.
+    (nobody, if no calendar shows a difference). `moving_up` is how many in line would get a place, or, if `by_offer`,
+    be asked whether they want it. `needs_message`: a calendar would go stale without one.
     """
 
     changes: list[Change]
     audience: Audience
     moving_up: int
+    by_offer: bool
     needs_message: bool
 
     @property
@@ -83,7 +84,7 @@ def preview(event: Event, draft: Draft, now: datetime) -> Preview:
     audience = invitations.audience(event) if hears else Audience()
     rows = invitations.changes(before, after) + drafts.changes_of(old, draft, ORGANISERS_OWN)
     needed = bool(audience.told and differing - invitations.WORDS_ONLY)
-    return Preview(rows, audience, _moving_up(event, draft, now), needed)
+    return Preview(rows, audience, _moving_up(event, draft, now), _by_offer(event, draft, now), needed)
 
 
 def problems(event: Event, draft: Draft, now: datetime) -> list[DomainError]:
@@ -185,6 +186,32 @@ def check_cancellable(event: Event, now: datetime) -> None:
         raise EventOver
 
 
+def close_sign_up(event_id: int, version: int, now: datetime) -> Event:
+    """Let nobody sign up from now on. Raises NotFound, StaleVersion, NotPublished, EventCancelled, EventOver."""
+    event = _coming(event_id, version, now)
+    event.registration_closes = now.replace(second=0, microsecond=0)
+    if event.registration_opens and event.registration_opens >= event.registration_closes:
+        event.registration_opens = None
+    events.saved(event, now)
+    return event
+
+
+def reopen_sign_up(event_id: int, version: int, now: datetime) -> Event:
+    """Let people sign up until the talk begins. Raises as `close_sign_up`."""
+    event = _coming(event_id, version, now)
+    event.registration_closes = None
+    events.saved(event, now)
+    return event
+
+
+def _coming(event_id: int, version: int, now: datetime) -> Event:
+    event = events.locked(event_id, version)
+    check_cancellable(event, now)
+    if event.starts_at is not None and now >= event.starts_at:
+        raise EventOver
+    return event
+
+
 def _save(event: Event, draft: Draft, now: datetime) -> Facts:
     """Put the draft into the talk. Returns what calendars showed before."""
     before = invitations.facts(event)
@@ -247,6 +274,12 @@ def _moving_up(event: Event, draft: Draft, now: datetime) -> int:
         if capacity > places.capacity:
             total += min(places.waiting, max(0, capacity - places.taken))
     return total
+
+
+def _by_offer(event: Event, draft: Draft, now: datetime) -> bool:
+    """Whether `waiting_list.fill` would ask first, so shortly before the talk."""
+    starts_at = drafts.times(draft).starts_at
+    return starts_at is not None and now >= starts_at - timedelta(hours=event.series.promotion_stops_hours)
 
 
 def _named(field: str, sentence: str) -> DomainError:

@@ -16,6 +16,7 @@ from whatsnext.errors import DomainError
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import lazy_gettext as _l
 from whatsnext.i18n import zone_name
+from whatsnext.services import drafts
 from whatsnext.services.drafts import Draft
 from whatsnext.services.events import Offered
 from whatsnext.web.forms import DateField, Form, IntegerField, LineField, SlugField, TextField, TimeField
@@ -158,10 +159,18 @@ class EventForm(VersionForm):
                 words = _("%(label)s: Give date and time, or neither of them.", label=other.label.text)
                 empty.errors = [*empty.errors, words]
                 good = False
+        if not good:
+            self._add_problems()
         return good
 
+    def _add_problems(self) -> None:
+        """What else is wrong, so that nobody corrects one thing to be told of the next."""
+        for problem in drafts.problems(self.draft()):
+            if problem.field in self and not self[problem.field].errors:
+                self.refuse(problem)
+
     def draft(self) -> Draft:
-        """What was typed, as plain values. Call after the form was found valid."""
+        """What was typed, as plain values; nothing where it could not be read."""
         values = {name: self[name].data for name in PLAIN}
         chosen = dict.fromkeys(field.data for field in self.speakers if field.data)
         return Draft(

@@ -47,7 +47,7 @@ def event_edit(event_id: int) -> ResponseReturnValue:
     """The editor. A published talk is saved at once only if nobody has to hear of it."""
     event = events.get(event_id)
     if event.state is EventState.CANCELLED:
-        return render_template("organise/events/cancelled.html", event=event)
+        return render_template("organise/events/cancelled.html", event=event), 409 if request.method == "POST" else 200
     form = EventForm(events.offered(), Draft.of(event), event.version)
     if request.form.get("action") == "preview":
         return editor.show_preview(form, event)

@@ -17,7 +17,7 @@ from whatsnext.services.drafts import Draft
 from whatsnext.services.invitations import Audience
 from whatsnext.web.organise import bp, editor, mail_preview
 from whatsnext.web.organise.editor import TALK
-from whatsnext.web.organise.event_form import CancelForm, ChangeForm, EventForm
+from whatsnext.web.organise.event_form import CancelForm, ChangeForm, EventForm, VersionForm
 
 
 def save_or_ask(event: Event, form: EventForm) -> ResponseReturnValue:
@@ -85,6 +85,26 @@ def event_cancel(event_id: int) -> ResponseReturnValue:
         letter=mail_preview.cancellation(event, form.reason.data or "", clock.now()),
     )
     return page, form.status
+
+
+@bp.route(f"{TALK}/sign-up", methods=["GET", "POST"])
+def event_sign_up(event_id: int) -> ResponseReturnValue:
+    """Close sign-up now, or open it again until the talk begins; nobody is told."""
+    event, form, now = events.get(event_id), VersionForm(), clock.now()
+    rescheduling.check_cancellable(event, now)
+    closing = request.form.get("action") == "close"
+    if form.validate_on_submit():
+        try:
+            with write():
+                (rescheduling.close_sign_up if closing else rescheduling.reopen_sign_up)(event_id, form.seen, now)
+        except DomainError as error:
+            form.refuse(error)
+            event = events.get(event_id)
+        else:
+            flash(_("Sign-up is closed.") if closing else _("Sign-up is open until the talk begins."))
+            return redirect(url_for(".event_edit", event_id=event_id), 303)
+    closed = event.registration_closes is not None and event.registration_closes <= now
+    return render_template("organise/events/sign_up.html", event=event, form=form, closed=closed), form.status
 
 
 def _save(event_id: int, form: ChangeForm, *, silently: bool) -> Response:

@@ -230,7 +230,7 @@ def status_words(row: Row) -> str:
         Status.WAITING: _("Waiting list"),
         Status.OFFERED: _("Offered a place"),
         Status.CONFIRMED: _("Confirmed"),
-        Status.CANCELLED: _("Cancelled"),
+        Status.CANCELLED: _("No longer signed up"),
         Status.EXPIRED: _("Never confirmed"),
     }
     return words[row.registration.status]

@@ -91,7 +91,7 @@ def _key(typed: str) -> Key | None:
 
 def _steps(begun: Steps) -> list[tuple[str, str, str, str]]:
     """The first three steps of a new installation."""
-    todo, done = (_("To do"), "warning"), (_("Done"), "success")
+    todo, done = (_("Still to do"), "warning"), (_("Done"), "success")
     return [
         (
             _("Name the series"),
@@ -220,7 +220,7 @@ def _state(talk: Talk) -> SimpleNamespace:
         Standing.OPEN: (_("Sign-up open"), "success"),
         Standing.FULL: (_("Full"), "warning"),
         Standing.CLOSED: (_("Sign-up closed"), "info"),
-        Standing.CANCELLED: (_("Cancelled (talk)"), "danger"),
+        Standing.CANCELLED: (_("Called off"), "danger"),
         Standing.PAST: (_("Over"), "info"),
     }[talk.standing]
-    return SimpleNamespace(words=f"{words}, {_('moved')}" if talk.moved else words, kind=kind)
+    return SimpleNamespace(words=_("%(state)s, moved", state=words) if talk.moved else words, kind=kind)

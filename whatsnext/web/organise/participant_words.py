@@ -40,7 +40,7 @@ def chip(show: Show, number: int) -> str:
         Show.WAITING: _("Waiting list (%(n)s)", n=number),
         Show.OFFERED: _("Offered a place (%(n)s)", n=number),
         Show.HELD: _("Not confirmed yet (%(n)s)", n=number),
-        Show.CANCELLED: _("Cancelled (%(n)s)", n=number),
+        Show.CANCELLED: _("No longer signed up (%(n)s)", n=number),
         Show.EXPIRED: _("Never confirmed (%(n)s)", n=number),
         Show.UNDELIVERED: _("Mail not delivered (%(n)s)", n=number),
         Show.NEEDS: _("With accessibility needs (%(n)s)", n=number),

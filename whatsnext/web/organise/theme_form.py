@@ -26,7 +26,7 @@ FIELDS = ("name", "slug", "description", "description_en", "colour")
 
 
 class ThemeForm(Form):
-    series_id = SelectField(_l("Series"), coerce=int)
+    series_id = SelectField(_l("Part of the series"), coerce=int)
     name = LineField(_l("Name of the theme"), longest=120)
     slug = SlugField(_l("Address of the page"), optional=True)
     description = TextField(_l("Description"), longest=4000, optional=True)

@@ -28,7 +28,6 @@ from whatsnext.web.forms import form_token
 from whatsnext.web.public import pages
 
 ROOT = Path(__file__).parents[2]
-APPEARANCES = ("light", "dark", "system")
 
 
 def init_app(app: Flask) -> None:
@@ -64,7 +63,7 @@ def _names() -> dict[str, Any]:
 def appearance() -> str:
     """How the page shall look: "light", "dark" or "system"."""
     chosen = request.cookies.get(pages.APPEARANCE, "")
-    return chosen if chosen in APPEARANCES else "system"
+    return chosen if chosen in pages.APPEARANCES else "system"
 
 
 def _series_name() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from wtforms import SelectField
 
 from whatsnext import clock, i18n
 from whatsnext.db import write
@@ -15,6 +16,7 @@ from whatsnext.web.forms import Form, LineField, TextField
 from whatsnext.web.public import bp
 
 APPEARANCE = "wn-appearance"
+APPEARANCES = ("light", "dark", "system")
 A_YEAR = 365 * 24 * 3600
 
 
@@ -26,7 +28,7 @@ class BarrierForm(Form):
 
 
 class AppearanceForm(Form):
-    appearance = LineField(_l("Appearance"), longest=10)
+    appearance = SelectField(_l("Appearance"), choices=list(APPEARANCES))
     next = LineField(longest=2000, optional=True)
 
 

@@ -1,5 +1,6 @@
 import smtplib
 import socket
+import urllib.request
 
 import psycopg
 import pytest
@@ -28,3 +29,9 @@ def test_the_mail_server_keeps_envelope_and_bytes(smtp):
 def test_a_connection_to_another_machine_is_refused():
     with socket.socket() as line, pytest.raises(ConnectionElsewhere, match=r"192\.0\.2\.1"):
         line.connect(("192.0.2.1", 25))
+
+
+def test_the_application_serves_and_stops_as_a_process(serve, make):
+    make.event()
+    with urllib.request.urlopen(f"{serve()}/health/live", timeout=5) as answer:
+        assert answer.read() == b"live"

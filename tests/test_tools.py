@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from tools import check_catalogue, check_tree, texts
+from tools import check_catalogue, check_tree, migration, texts
 
 HOME = "/" + "home/kim"
 HEADER = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n'
@@ -105,3 +105,8 @@ def test_what_is_missing_on_the_machine_is_said_in_one_line(tmp_path):
     assert asked.stderr == (
         "Missing on this machine: no-such-program. Install it, for instance: sudo apt-get install no-such-program\n"
     )
+
+
+def test_a_migration_names_plain_column_types():
+    line = 'sa.Column("seen_at", whatsnext.models.types.UtcDateTime(timezone=True), nullable=True)'
+    assert migration.without_models(line) == 'sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True)'

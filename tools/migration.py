@@ -38,7 +38,14 @@ def begin(words: str) -> Path:
             written = command.revision(config, words, autogenerate=True, rev_id=next_number())
         engine.dispose()
     scripts = written if isinstance(written, list) else [written]
-    return next(Path(script.path) for script in scripts if script is not None)
+    path = next(Path(script.path) for script in scripts if script is not None)
+    path.write_text(without_models(path.read_text()))
+    return path
+
+
+def without_models(source: str) -> str:
+    """A migration names plain column types: the models of its day are gone when it runs."""
+    return re.sub(r"whatsnext\.models\.types\.UtcDateTime\([^)]*\)", "sa.DateTime(timezone=True)", source)
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ def coming_by_theme(now: datetime) -> dict[int, tuple[int, datetime]]:
     """How many published talks are to come, and when the first one starts, by theme. One query."""
     rows = db.session.execute(
         sa.select(Event.theme_id, sa.func.count(), sa.func.min(Event.starts_at))
-        .where(Event.theme_id.is_not(None), Event.state == EventState.PUBLISHED, Event.starts_at > now)
+        .where(Event.theme_id.in_(sa.select(Theme.id)), Event.state == EventState.PUBLISHED, Event.starts_at > now)
         .group_by(Event.theme_id)
     )
     return {theme_id: (number, first) for theme_id, number, first in rows if theme_id is not None and first}
@@ -208,8 +208,8 @@ def _listed(series: Series | None, theme: Theme | None, words: str) -> sa.Select
     chosen = sa.select(Event).where(Event.state.in_(PUBLIC)).options(joinedload(Event.theme), joinedload(Event.host))
     if theme:
         chosen = chosen.where(Event.theme_id == theme.id)
-    elif series:
-        chosen = chosen.where(Event.series_id == series.id)
+    else:  # named, so that the index of coming talks is read whether one series is meant or all
+        chosen = chosen.where(Event.series_id == series.id if series else Event.series_id.in_(sa.select(Series.id)))
     for word in words.split()[:8]:
         chosen = chosen.where(_holds(word))
     return chosen

@@ -30,6 +30,7 @@ MOST_PAGES = 500
 SLOT = timedelta(hours=6)
 EPOCH = datetime.fromtimestamp(0, UTC)
 APPEARANCE_COOKIE = "wn-appearance"
+APPEARANCES = ("light", "dark")
 SOURCES = (Path(__file__).parents[2] / "templates", Path(__file__).parents[1])
 
 
@@ -131,7 +132,8 @@ def _from_cache(render: Callable[[], Shown], row: tuple[Any, ...]) -> Response:
     if cache is None:
         cache = current_app.extensions["pagecache"] = PageCache(current_app)
     slot = int((now - EPOCH) / SLOT)
-    key = (row, language(), request.cookies.get(APPEARANCE_COOKIE, ""), slot, cache.release)
+    chosen = request.cookies.get(APPEARANCE_COOKIE)
+    key = (row, language(), chosen if chosen in APPEARANCES else "", slot, cache.release)
     kept = cache.get(key, now)
     if kept is None:
         kept = _keep(render(), key, now, EPOCH + (slot + 1) * SLOT)

@@ -56,6 +56,18 @@ class Settings(BaseSettings):
     mail_default_sender: str = Field(
         default="", description="mailbox that invitations come from; must accept plus-addresses"
     )
+    imap_server: str = Field(default="", description="IMAP server of the mailbox that calendar answers come to")
+    imap_port: int = Field(default=993, ge=1, le=65535, description="port of the IMAP server")
+    imap_use_ssl: bool = Field(default=True, description="TLS from the first byte (usually port 993)")
+    imap_username: str = Field(default="", description="account at the IMAP server")
+    imap_password: SecretStr = Field(default=SecretStr(""), description="its password")
+    imap_folder: str = Field(default="INBOX", description="folder that the answers are delivered to")
+    lmtp_listen: str = Field(
+        default="", description="take mail over LMTP at this address of the machine, as 127.0.0.1:8024 or unix:/path"
+    )
+    authserv_id: str = Field(
+        default="", description="name our own mail server signs Authentication-Results with; a fail there is believed"
+    )
     trusted_proxies: int = Field(
         default=0, ge=0, le=5, description="reverse proxies in front whose forwarded headers count"
     )
@@ -113,6 +125,22 @@ class Settings(BaseSettings):
             raise ValueError("the part before @ may have 37 characters at most: '+' and 26 more are added")
         return value
 
+    @field_validator("lmtp_listen")
+    @classmethod
+    def _lmtp(cls, value: str) -> str:
+        host, _colon, port = value.rpartition(":")
+        loopback = host.strip("[]") in LOOPBACK_NAMES and port.isdecimal() and 0 < int(port) < 65536
+        if value and not (loopback or value.startswith("unix:/")):
+            raise ValueError("must be on this machine, like 127.0.0.1:8024 or unix:/run/whatsnext/lmtp")
+        return value
+
+    @field_validator("imap_folder", "authserv_id", "imap_username")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("must not contain control characters")
+        return value
+
     @model_validator(mode="after")
     def _together(self) -> Self:
         if self.mail_use_tls and self.mail_use_ssl:
@@ -125,6 +153,10 @@ class Settings(BaseSettings):
             and not (self.mail_use_tls or self.mail_use_ssl)
         ):
             raise ValueError("MAIL_USERNAME needs MAIL_USE_TLS or MAIL_USE_SSL: a password is never sent in the clear")
+        if self.imap_server and not (self.imap_username and self.imap_password.get_secret_value()):
+            raise ValueError("IMAP_USERNAME and IMAP_PASSWORD are needed when IMAP_SERVER is set")
+        if self.imap_server and self.imap_server not in LOOPBACK_NAMES and not self.imap_use_ssl:
+            raise ValueError("IMAP_SERVER needs IMAP_USE_SSL: a password is never sent in the clear")
         if self.demo:
             self._refuse_public_demo()
         return self
@@ -173,6 +205,11 @@ class Settings(BaseSettings):
         """The mailbox that invitations come from."""
         name = urlsplit(self.address).hostname or ""
         return self.mail_default_sender or f"next@{'localhost' if name in LOOPBACK_NAMES else name}"
+
+    @property
+    def reads_answers(self) -> bool:
+        """Whether anyone reads what calendars answer."""
+        return bool(self.imap_server or self.lmtp_listen)
 
     @property
     def secret(self) -> str:

@@ -3,6 +3,7 @@
 from whatsnext.models.agency import Agency
 from whatsnext.models.event import Event, EventSpeaker, EventState, Mode
 from whatsnext.models.housekeeping import JobRun, RateLimit
+from whatsnext.models.incoming import Incoming, IncomingState, Mailbox, Reason
 from whatsnext.models.message import UNSETTLED, Kind, Mailing, Message, MessageState
 from whatsnext.models.page import Page
 from whatsnext.models.person import Person
@@ -19,8 +20,11 @@ __all__ = [
     "Event",
     "EventSpeaker",
     "EventState",
+    "Incoming",
+    "IncomingState",
     "JobRun",
     "Kind",
+    "Mailbox",
     "Mailing",
     "Message",
     "MessageState",
@@ -29,6 +33,7 @@ __all__ = [
     "PartStat",
     "Person",
     "RateLimit",
+    "Reason",
     "Registration",
     "Series",
     "SignInLink",

@@ -29,4 +29,5 @@ class Person(Base):
     role: Mapped[Role] = mapped_column(choice(Role), default=Role.ATTENDEE)
     proved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     blocked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    bounced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

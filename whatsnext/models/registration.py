@@ -35,6 +35,7 @@ class PartStat(StrEnum):
     ACCEPTED = "ACCEPTED"
     TENTATIVE = "TENTATIVE"
     DECLINED = "DECLINED"
+    DELEGATED = "DELEGATED"
 
 
 class CancelledBy(StrEnum):
@@ -50,6 +51,8 @@ class Registration(Base):
     for this registration; until `hold_ends_at` an unproven one is kept. `held_at` is when it last held a place
     unproven (one such hold in 24 hours, safety.md R3). `sequence` is the highest SEQUENCE owed to this attendee,
     null before the first invitation; `stamp` the last DTSTAMP. `reply_token` routes calendar answers and never changes.
+    `partstat` is the calendar's answer, `partstat_at` when it came; `reply_sequence` and `reply_stamp` are SEQUENCE and
+    DTSTAMP of the newest one, `reply_comment` what the person wrote with it.
     """
 
     __tablename__ = "registration"
@@ -99,6 +102,12 @@ class Registration(Base):
     sequence: Mapped[int | None]
     stamp: Mapped[datetime | None] = mapped_column(UtcDateTime)
     partstat: Mapped[PartStat] = mapped_column(choice(PartStat), default=PartStat.NEEDS_ACTION)
+    partstat_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reply_sequence: Mapped[int | None]
+    reply_stamp: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reply_comment: Mapped[str] = mapped_column(
+        sa.Text, default="", info=personal("to know what the person answered", _SEEN, _LIFE)
+    )
 
     event: Mapped[Event] = relationship()
     person: Mapped[Person] = relationship()

@@ -34,4 +34,4 @@ def test_a_connection_to_another_machine_is_refused():
 def test_the_application_serves_and_stops_as_a_process(serve, make):
     make.event()
     with urllib.request.urlopen(f"{serve()}/health/live", timeout=5) as answer:
-        assert answer.read() == b"live"
+        assert answer.read() == b"live\n"

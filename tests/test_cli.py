@@ -1,0 +1,172 @@
+"""The command line as an operator meets it: processes of their own, a fresh folder each."""
+
+import http.cookiejar
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests import servers
+
+LINK = re.compile(r"Sign in as (\S+) \(once, within 10 minutes\): (http\S+)")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """What an operator sets for a new installation, by environment names."""
+    return {"INSTANCE": tmp_path / "instance", "PORT": servers.free_port(), "WORKER": "false"}
+
+
+def run(*arguments, **settings):
+    """`python -m whatsnext …` until it ends: exit code, output, errors."""
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    environment |= {name: value for name, value in os.environ.items() if name.startswith("COV")}
+    environment |= {name: str(value) for name, value in settings.items()}
+    command = [sys.executable, "-m", "whatsnext", *arguments]
+    done = subprocess.run(command, cwd=servers.ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def printed(path, pattern, seconds=10):
+    """What `pattern` finds in the output of a server, once it is there."""
+    end = time.monotonic() + seconds
+    while not (found := pattern.search(path.read_text())):
+        assert time.monotonic() < end, path.read_text()
+        time.sleep(0.05)
+    return found
+
+
+class Browser:
+    """Just enough of one to press a button."""
+
+    def __init__(self):
+        jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+        self._opener = urllib.request.build_opener(jar)
+
+    def open(self, address, data=None):
+        with self._opener.open(address, data) as answer:
+            return answer.geturl(), answer.read().decode()
+
+    def press(self, address):
+        """Press the only button of the page at this address, as it is served."""
+        _url, html = self.open(address)
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', html)[1]
+        return self.open(address, f"csrf_token={token}".encode())
+
+
+def test_the_first_start_prints_a_link_until_somebody_has_signed_in(settings, tmp_path):
+    for number in range(2):
+        output = tmp_path / f"{number}.log"
+        with servers.whatsnext(settings, output):
+            address, link = printed(output, LINK).groups()
+            assert address == "organiser@localhost"
+            assert f"What's NEXt runs at http://127.0.0.1:{settings['PORT']}\n" in output.read_text()
+            if number == 1:
+                url, html = Browser().press(link)
+                assert url.endswith("/organise/")
+                assert "<h1" in html
+    output = tmp_path / "last.log"
+    with servers.whatsnext(settings, output):
+        printed(output, re.compile("Stop it with Ctrl-C"))
+        assert LINK.search(output.read_text()) is None
+    assert output.read_text().endswith("Stopped.\n")
+
+
+def test_ctrl_c_stops_it_cleanly(settings, tmp_path):
+    output = tmp_path / "serve.log"
+    with servers.whatsnext({**settings, "WORKER": "true"}, output) as process:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(15) == 0
+    assert "Traceback" not in output.read_text()
+
+
+def test_a_taken_port_is_said_so(settings, tmp_path):
+    with servers.whatsnext(settings, tmp_path / "serve.log"):
+        code, _out, err = run("serve", **settings)
+    assert (code, err) == (2, f"PORT: {settings['PORT']} is in use by another program. Set PORT to a free one.\n")
+
+
+def test_wrong_settings_are_one_line_each_and_nothing_else(settings):
+    wrong = {"THREADS": "many", "MAIL_PORT": "x", "SECRET_KEY": "mark"}
+    code, out, err = run("serve", **{**settings, **wrong})
+    assert (code, out) == (2, "")
+    assert [line.split(":")[1].strip() for line in err.splitlines()] == ["THREADS", "MAIL_PORT"]
+    assert "many" not in err
+    assert not settings["INSTANCE"].exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"MAIL_SERVER": "localhost", "MAIL_DEFAULT_SENDER": "next@localhost"},
+        {"BASE_URL": "https://next.example.org"},
+        {"HOST": "0.0.0.0"},
+    ],
+)
+def test_the_demo_refuses_to_be_public(settings, wrong):
+    code, out, err = run("demo", **settings, **wrong)
+    assert (code, out, err.startswith("Setting refused: DEMO excludes ")) == (2, "", True)
+
+
+def test_the_demo_shows_its_mails_and_signs_in_by_its_link(settings, tmp_path):
+    output = tmp_path / "demo.log"
+    with servers.whatsnext(settings, output, "demo"):
+        _address, link = printed(output, LINK, 60).groups()
+        _url, html = Browser().open(f"http://127.0.0.1:{settings['PORT']}/mailbox")
+        assert len(re.findall(r'href="/mailbox/', html)) > 10
+        assert Browser().press(link)[0].endswith("/organise/")
+
+
+def test_the_demo_keeps_out_of_other_people_s_data(settings):
+    run("upgrade", **settings)
+    file = settings["INSTANCE"] / "whatsnext.db"
+    add = "INSERT INTO series (slug, name, summary, summary_en, contact_name, contact_email, contact_phone, zone,"
+    add += " position, promotion_stops_hours, offer_hours, version, page_version)"
+    add += " VALUES ('a', 'A', '', '', '', '', '', 'Europe/Berlin', 0, 24, 4, 1, 1)"
+    subprocess.run(
+        [sys.executable, "-c", f"import sqlite3; c = sqlite3.connect({str(file)!r}); c.execute({add!r}); c.commit()"],
+        check=True,
+    )
+    code, _out, err = run("demo", **settings)
+    assert (code, err) == (1, "Error: INSTANCE holds other data already. Set it to a new folder.\n")
+
+
+def test_people_are_added_and_get_links(settings):
+    code, out, _err = run("admin", "add", "Kim@Behoerde.example", "--name", "Kim Muster", **settings)
+    assert (code, out.splitlines()[0]) == (0, "kim@behoerde.example: organiser")
+    assert LINK.search(out)[1] == "kim@behoerde.example"
+    code, out, _err = run("admin", "link", "kim@behoerde.example", **settings)
+    assert (code, LINK.search(out)[1]) == (0, "kim@behoerde.example")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("admin", "link", "nobody@behoerde.example"), 1, "Nobody has the address nobody@behoerde.example."),
+        (("admin", "add", "no address"), 2, "Invalid value for EMAIL"),
+        (("admin", "add", "kim@behoerde.example", "--name", "a\nb"), 2, "Invalid value for --name"),
+        (("admin", "add", "kim@behoerde.example", "--role", "king"), 2, "Invalid value for '--role'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_so(settings, arguments, code, words):
+    found, _out, err = run(*arguments, **settings)
+    assert (found, words in err, "Traceback" in err) == (code, True, False)
+
+
+def test_the_worker_works_alone_until_it_is_stopped(settings, tmp_path):
+    output = tmp_path / "worker.log"
+    alone = {name: value for name, value in settings.items() if name != "PORT"}
+    with servers.whatsnext(alone, output, "worker"):
+        printed(output, re.compile("The worker runs"))
+    assert output.read_text() == "The worker runs. Stop it with Ctrl-C.\nStopped.\n"
+
+
+def test_the_tables_are_upgraded_and_the_folder_made(settings):
+    assert run("upgrade", **settings)[:2] == (0, "The tables are up to date.\n")
+    assert Path(settings["INSTANCE"], "whatsnext.db").exists()

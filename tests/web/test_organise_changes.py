@@ -89,6 +89,20 @@ def test_the_button_saves_and_tells_everyone_once(organiser, make, owed):
     assert (again.status_code, len(owed())) == (303, 4)
 
 
+def test_old_and_new_are_the_same_words_before_saving_on_the_page_and_in_the_mail(organiser, make, sent):
+    """experience.md §6, point 7; the calendar part holds the same instant."""
+    talk, _people, _line = talk_with_people(make, confirmed=1, waiting=0)
+    old, new = "Mo., 19. Januar 2026, 14:00–15:30 Uhr (Berlin)", "Di., 20. Januar 2026, 14:00–15:30 Uhr (Berlin)"
+    page = ask(organiser, talk, next_day(talk))
+    organiser.submit(page, {"action": "tell"}, form="change")
+    (mail,) = sent()
+    public = organiser.page(f"/events/{talk.slug}").text
+    assert [(old in text, new in text) for text in (page.text, public, mail.part("text/plain").replace("\n", " "))] == [
+        (True, True)
+    ] * 3
+    assert "DTSTART;TZID=Europe/Berlin:20260120T140000" in mail.part("text/calendar")
+
+
 def test_everything_typed_in_the_editor_arrives_through_the_page_before(organiser, make):
     talk, _people, _line = talk_with_people(make)
     typed = {

@@ -187,6 +187,29 @@ def test_of_a_time_that_comes_twice_one_is_asked_for(organiser, make):
     assert editor(organiser, event).form("editor").values["fold"] == ["1"]
 
 
+def test_a_talk_that_is_moved_to_a_time_that_comes_twice_is_asked_about_too(organiser, make):
+    draft = make.draft()
+    answer = organiser.submit(editor(organiser, draft), {"date": "2027-10-31", "time": "02:30"}, form="editor")
+    assert (answer.status_code, "vor der Umstellung" in Page(answer).text) == (422, True)
+    organiser.submit(Page(answer), {"fold": "0"}, form="editor")
+    db.session.refresh(draft)
+    assert (draft.fold, draft.starts_at.isoformat()) == (0, "2027-10-31T00:30:00+00:00")
+    organiser.submit(editor(organiser, draft), {"captions": "live"}, form="editor")
+    db.session.refresh(draft)
+    assert (draft.captions, draft.starts_at.isoformat()) == ("live", "2027-10-31T00:30:00+00:00")
+
+
+def test_a_talk_published_meanwhile_is_not_overwritten(organiser, make):
+    make.series()
+    new(organiser, EVERYTHING)
+    event = only_event()
+    mine = editor(organiser, event)
+    organiser.submit(f"/organise/events/{event.id}/publish", form="publish")
+    answer = organiser.submit(mine, {"title": "Später Titel"}, form="editor")
+    db.session.refresh(event)
+    assert (answer.status_code, event.title, kept(answer)["title"]) == (409, EVERYTHING["title"], "Später Titel")
+
+
 @pytest.mark.parametrize("doubled", [{"title": ["Eins", "Zwei"]}, {"state": "published"}, {"sequence": "9"}])
 def test_doubled_and_unknown_fields_are_refused(organiser, make, doubled):
     make.series()

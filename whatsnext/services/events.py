@@ -122,10 +122,10 @@ def edit(event_id: int, draft: Draft, version: int, now: datetime) -> Event:
     event = locked(event_id, version)
     if event.state is not EventState.DRAFT:
         raise AlreadyPublished
-    draft = replace(draft, series_id=draft.series_id or event.series_id)
+    series_id = draft.series_id or event.series_id
+    draft = replace(draft, series_id=series_id)
     _refuse(draft)
-    if draft.series_id:
-        event.series_id = draft.series_id
+    event.series_id = series_id
     if draft.slug != event.slug:
         event.slug = _slug(draft)
     assign(event, draft)

@@ -126,6 +126,8 @@ class EventForm(VersionForm):
         """What the request sent, else `draft`. `offered` is what there is to choose from."""
         given = _values(draft) if draft else {}
         super().__init__(data={**given, "version": version})
+        if self.is_submitted() and "fold" not in request.form:
+            self.fold.data = None  # an answer to another day's question is none
         nothing = ("", _("none yet"))
         self.series_id.choices = _choices(offered.series)
         self.theme_id.choices = _choices([nothing, *offered.themes])

@@ -41,6 +41,10 @@ Key = tuple[datetime, int]
 """Where a list goes on: start and id of the last talk shown."""
 
 
+Version = tuple[Any, ...]
+"""Counters that rise with whatever a page shows."""
+
+
 class Standing(StrEnum):
     """How a published talk stands (experience.md §4)."""
 
@@ -248,47 +252,53 @@ def _whole() -> sa.Select[Event]:
 
 
 # --- versions: one row says whether a page is still what it was -------------------------------------------
+# Built once and read without the session: this is all that most requests ever ask.
 
-
-def home_version() -> tuple[Any, ...]:
-    """What the page with every series shows, as numbers that rise; one row."""
-    total = sa.select(
-        sa.func.count(), sa.func.sum(Series.page_version), sa.func.sum(Series.version), sa.func.max(Series.id)
+_HOME = sa.select(
+    sa.func.count(), sa.func.sum(Series.page_version), sa.func.sum(Series.version), sa.func.max(Series.id)
+)
+_SERIES = sa.select(Series.id, Series.page_version, Series.version).where(Series.slug == sa.bindparam("slug"))
+_THEME = (
+    sa.select(Theme.id, Theme.version, Series.page_version, Series.version)
+    .join(Series, Series.id == Theme.series_id)
+    .where(Theme.slug == sa.bindparam("slug"))
+)
+_EVENT = (
+    sa.select(
+        Event.id,
+        Event.page_version,
+        Event.version,
+        Series.version,
+        sa.case((Event.state == EventState.CANCELLED, Series.page_version), else_=0),
     )
-    return tuple(db.session.execute(total).one())
+    .join(Series, Series.id == Event.series_id)
+    .where(Event.slug == sa.bindparam("slug"), Event.state != EventState.DRAFT)
+)
 
 
-def series_version(slug: str) -> tuple[Any, ...]:
+def home_version() -> Version:
+    """What the page with every series shows, as numbers that rise."""
+    return _row(_HOME, {})
+
+
+def series_version(slug: str) -> Version:
     """Raises NotFound."""
-    return _one(sa.select(Series.id, Series.page_version, Series.version).where(Series.slug == slug))
+    return _row(_SERIES, {"slug": slug})
 
 
-def theme_version(slug: str) -> tuple[Any, ...]:
+def theme_version(slug: str) -> Version:
     """Raises NotFound."""
-    return _one(
-        sa.select(Theme.id, Theme.version, Series.page_version, Series.version)
-        .join(Series, Series.id == Theme.series_id)
-        .where(Theme.slug == slug)
-    )
+    return _row(_THEME, {"slug": slug})
 
 
-def event_version(slug: str) -> tuple[Any, ...]:
+def event_version(slug: str) -> Version:
     """A cancelled talk names the next one of its theme, hence the series' version. Raises NotFound, for a draft too."""
-    return _one(
-        sa.select(
-            Event.id,
-            Event.page_version,
-            Event.version,
-            Series.version,
-            sa.case((Event.state == EventState.CANCELLED, Series.page_version), else_=0),
-        )
-        .join(Series, Series.id == Event.series_id)
-        .where(Event.slug == slug, Event.state.in_(PUBLIC))
-    )
+    return _row(_EVENT, {"slug": slug})
 
 
-def _one(chosen: sa.Select[*tuple[Any, ...]]) -> tuple[Any, ...]:
-    row = db.session.execute(chosen).one_or_none()
+def _row(chosen: sa.Select[*tuple[Any, ...]], given: dict[str, str]) -> Version:
+    with db.engine.connect() as connection:
+        row = connection.execute(chosen, given).first()
     if row is None:
         raise NotFound
     return tuple(row)

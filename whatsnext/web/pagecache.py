@@ -118,12 +118,10 @@ def privately(html: str) -> Response:
     return response
 
 
-def _publicly(body: bytes) -> Response:
+def _publicly(body: bytes, status: int = 200, etag: str = "") -> Response:
     g.pop(guards.SIGNED_IN, None)  # nobody can be signed in here, though the page asked
-    response = Response(body, mimetype="text/html")
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["Vary"] = "Cookie"
-    return response
+    headers = {"Cache-Control": "no-cache", "Vary": "Cookie"}
+    return Response(body, status, {**headers, "ETag": etag} if etag else headers, mimetype="text/html")
 
 
 def _from_cache(render: Callable[[], Shown], row: tuple[Any, ...]) -> Response:
@@ -138,13 +136,11 @@ def _from_cache(render: Callable[[], Shown], row: tuple[Any, ...]) -> Response:
     if kept is None:
         kept = _keep(render(), key, now, EPOCH + (slot + 1) * SLOT)
         cache.put(key, kept)
-    if request.if_none_match.contains_weak(kept.tag):
-        response = _publicly(b"")
-        response.status_code = 304
-    else:
-        response = _publicly(kept.body)
-    response.set_etag(kept.tag, weak=True)
-    return response
+    etag = f'W/"{kept.tag}"'
+    given = request.headers.get("If-None-Match")
+    if given and (given == etag or request.if_none_match.contains_weak(kept.tag)):
+        return _publicly(b"", 304, etag)
+    return _publicly(kept.body, 200, etag)
 
 
 def _keep(shown: Shown, key: tuple[Any, ...], now: datetime, slot_ends: datetime) -> Kept:

@@ -11,26 +11,27 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
-TAGS = {"p", "ul", "ol", "li", "a", "h3", "h4", "em", "strong", "code", "pre", "blockquote", "br", "hr"}
+TAGS = {"p", "ul", "ol", "li", "a", "h2", "h3", "h4", "em", "strong", "code", "pre", "blockquote", "br", "hr"}
 CLASSES = {
     "p": "kern-body",
     "ul": "kern-list kern-list--bullet",
     "ol": "kern-list kern-list--number",
     "a": "kern-link",
+    "h2": "kern-heading-medium",
     "h3": "kern-title",
     "h4": "kern-title kern-title--small",
 }
 SCHEMES = {"https", "http", "mailto"}
-HEADINGS = {"h1": "h3", "h2": "h3", "h3": "h3", "h4": "h4", "h5": "h4", "h6": "h4"}
 
 _parser = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True}).disable("image")
 
 
-def to_html(source: str) -> Markup:
-    """Sanitised HTML of what someone typed; headings fit below the page's own outline (h3, h4)."""
+def to_html(source: str, top: int = 3) -> Markup:
+    """Sanitised HTML of what someone typed; its headings begin at level `top`, below the page's own outline."""
     tokens = _parser.parse(source)
     for token in _flat(tokens):
-        token.tag = HEADINGS.get(token.tag, token.tag)
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{top if token.tag in ('h1', 'h2') else top + 1}"
         if token.nesting >= 0 and token.tag in CLASSES:
             token.attrSet("class", CLASSES[token.tag])
     html = _render(tokens)

@@ -130,9 +130,7 @@ def entry(mail: Delivered) -> Entry:
     calendar = icalendar.Calendar.from_ical(mail.part("text/calendar"))
     (event,) = calendar.walk("VEVENT")
     attendee = str(event["ATTENDEE"]).lower().removeprefix("mailto:")
-    return Entry(
-        str(calendar["METHOD"]), str(event["UID"]), int(event["SEQUENCE"]), event["DTSTART"].dt, attendee
-    )
+    return Entry(str(calendar["METHOD"]), str(event["UID"]), int(event["SEQUENCE"]), event["DTSTART"].dt, attendee)
 
 
 def organiser_signs_in(kim: Human) -> None:

@@ -133,6 +133,7 @@ def test_subjects_in_german_are_those_of_the_table(make: Make) -> None:
         Kind.EVENT_CANCELLATION: "Abgesagt: Blockchain in der Verwaltung, {wann}",
         Kind.ORGANISER_MESSAGE: "Raum geändert (Blockchain in der Verwaltung)",
         Kind.NEW_LINK: "Ihr neuer Link: Blockchain in der Verwaltung",
+        Kind.COUNTER_DECLINED: "Es bleibt beim Termin: Blockchain in der Verwaltung",
     }
 
 
@@ -469,7 +470,7 @@ def test_what_people_typed_stays_text(make: Make, kind: Kind) -> None:
         facts = {"before": {**invitations.facts(event), "title": "Alt"}, "text": typed} if event else {}
     message = owed(make, kind, event=event, facts=facts)
     if message.registration is not None:
-        change(message.registration, name=typed, agency=typed)
+        change(message.registration, name=typed[:120], agency=typed[:160])
     composed = letter(message)
     seen = Reader(composed.html)
     assert "img" not in seen.tags

@@ -193,7 +193,7 @@ def test_a_blocked_person_gets_what_was_asked_for_and_nothing_else(
 ) -> None:
     message = owed(make, kind)
     change(message.person, blocked_at=NOON + timedelta(minutes=1))
-    wanted = kind in (Kind.SIGN_IN, Kind.NEW_LINK, Kind.BARRIER_REPORT, Kind.SECURITY_NOTICE)
+    wanted = kind in (Kind.SIGN_IN, Kind.NEW_LINK, Kind.BARRIER_REPORT, Kind.SECURITY_NOTICE, Kind.FORWARD)
     assert send_all() == (1 if wanted else 0)
     assert look(message, "error") == ["" if wanted else deliver.UNWANTED]
 

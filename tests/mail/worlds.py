@@ -21,13 +21,16 @@ STATUSES = {
 }
 REQUESTS = (Kind.INVITATION, Kind.PROMOTION, Kind.UPDATE)
 CANCELS = (Kind.CANCELLATION, Kind.EVENT_CANCELLATION)
-OWN = tuple(kind for kind in Kind if kind not in (Kind.SIGN_IN, Kind.BARRIER_REPORT, Kind.SECURITY_NOTICE))
+OWN = tuple(
+    kind for kind in Kind if kind not in (Kind.SIGN_IN, Kind.BARRIER_REPORT, Kind.SECURITY_NOTICE, Kind.FORWARD)
+)
 
 FACTS: dict[Kind, dict[str, Any]] = {
     Kind.CANCELLATION: {"by": "attendee", "had_place": True},
     Kind.ORGANISER_MESSAGE: {"subject": "Raum geändert", "body": "Wir treffen uns in Raum 12.\n\nBis bald"},
     Kind.SIGN_IN: {"link_token": "token-zum-Anmelden", "code": "BCDF2345"},
     Kind.BARRIER_REPORT: {"page": "/themes", "text": "Kein Alternativtext.", "contact": "leser@example.org"},
+    Kind.FORWARD: {"from": "leser@example.org", "name": "Kim", "subject": "Frage zum Raum", "text": "Gibt es Netz?"},
     Kind.SECURITY_NOTICE: {"what": "export", "event": "Vortrag", "number": 12},
 }
 

@@ -1,0 +1,125 @@
+"""Workers as processes, killed or frozen at any moment: nothing is lost, no news comes twice (safety.md O1, O2)."""
+
+import contextlib
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from tests import servers
+from tests.databases import Database
+from tests.factories import Make
+from whatsnext import clock
+from whatsnext.db import db, write
+from whatsnext.models import Kind, Message, MessageState
+
+MAILS = 90
+
+pytestmark = pytest.mark.load
+
+
+def owe_many(make: Make) -> set[str]:
+    with write():
+        person = make.person()
+        for _number in range(MAILS):
+            make.message(Kind.SIGN_IN, person, facts={"link_token": "x", "code": "y"})
+    ids = set(db.session.scalars(sa.select(Message.message_id)))
+    db.session.rollback()  # a read left open keeps every worker from committing
+    return ids
+
+
+def end_leases() -> None:
+    """As if the time of the leases had passed."""
+    with write():
+        due = sa.update(Message).where(Message.state == MessageState.SENDING)
+        db.session.execute(due.values(not_before=clock.now() - timedelta(minutes=1)))
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
+
+
+def all_settled() -> bool:
+    left = db.session.scalar(sa.select(Message.id).where(Message.state != MessageState.SENT).limit(1))
+    db.session.rollback()
+    return left is None
+
+
+def come(smtp: servers.MailServer) -> Counter[str]:
+    return Counter(str(mail.message["Message-ID"]) for mail in smtp.mails)
+
+
+@pytest.fixture
+def settings(database: Database, smtp: servers.MailServer) -> dict[str, object]:
+    given = database.settings(mail_port=smtp.port)
+    names = ("database_url", "instance", "mail_server", "mail_port", "mail_default_sender")
+    return {name.upper(): getattr(given, name) for name in names}
+
+
+def kill_after(mails: int, smtp: servers.MailServer, settings: dict[str, object], output: Path) -> None:
+    wanted = len(smtp.mails) + mails
+    with contextlib.suppress(AssertionError), servers.whatsnext(settings, output, "worker") as worker:
+        until(lambda: len(smtp.mails) >= wanted)
+        worker.kill()
+    assert worker.returncode == -signal.SIGKILL, output.read_text()
+
+
+def test_a_worker_killed_while_it_sends_loses_nothing(
+    app: Flask, make: Make, smtp: servers.MailServer, settings: dict[str, object], tmp_path: Path
+) -> None:
+    owed = owe_many(make)
+    for number in range(1, 3):
+        kill_after(17 * number, smtp, settings, tmp_path / f"killed-{number}")
+        end_leases()
+    with servers.whatsnext(settings, tmp_path / "log", "worker"):
+        until(all_settled)
+    assert set(come(smtp)) == owed
+    assert sum(come(smtp).values()) <= MAILS + 2
+    assert len({mail.raw for mail in smtp.mails}) == MAILS
+
+
+def test_a_worker_frozen_past_its_lease_sends_no_news_when_it_goes_on(
+    app: Flask, make: Make, smtp: servers.MailServer, settings: dict[str, object], tmp_path: Path
+) -> None:
+    owed = owe_many(make)
+    with servers.whatsnext(settings, tmp_path / "first", "worker") as frozen:
+        until(lambda: len(smtp.mails) >= 20)
+        freeze(frozen)
+        end_leases()
+        with servers.whatsnext(settings, tmp_path / "second", "worker"):
+            until(all_settled)
+        frozen.send_signal(signal.SIGCONT)
+        time.sleep(1)
+        assert all_settled()
+    assert set(come(smtp)) == owed
+    assert sum(come(smtp).values()) <= MAILS + 1
+    assert len({mail.raw for mail in smtp.mails}) == MAILS
+
+
+def freeze(worker: subprocess.Popen[bytes]) -> None:
+    """Stop the process outside a transaction: within one the database itself would keep everyone out."""
+    probe = "SELECT id FROM message FOR UPDATE NOWAIT" if db.engine.dialect.name == "postgresql" else "SELECT 1"
+    for _try in range(500):
+        worker.send_signal(signal.SIGSTOP)
+        try:
+            with db.engine.connect() as connection:
+                if db.engine.dialect.name == "sqlite":
+                    connection.connection.driver_connection.execute("PRAGMA busy_timeout=50").close()  # type: ignore[union-attr]
+                connection.execution_options(sqlite_begin="IMMEDIATE").exec_driver_sql(probe).close()
+                connection.rollback()
+        except sa.exc.OperationalError:
+            worker.send_signal(signal.SIGCONT)
+            time.sleep(0.002)
+        else:
+            return
+    raise AssertionError("the worker was never outside a transaction")

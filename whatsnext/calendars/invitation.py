@@ -200,6 +200,16 @@ def cancel(invitation: Invitation, stamp: datetime) -> bytes:
     return _calendar("CANCEL", invitation, event)
 
 
+def decline_counter(invitation: Invitation, stamp: datetime) -> bytes:
+    """Answer a proposed time: the talk stays as it is (RFC 5546 §3.2.8). `sequence` is that of the proposal.
+
+    `stamp`, result and errors as `request`.
+    """
+    event = _vevent(invitation, stamp, "CONFIRMED")
+    event.add("ATTENDEE", _attendee(invitation))
+    return _calendar("DECLINECOUNTER", invitation, event)
+
+
 def publish(entry: Entry, stamp: datetime) -> bytes:
     """A file for "only add to calendar" (RFC 5546 §3.2.1): nobody is asked, nobody is named as attendee.
 

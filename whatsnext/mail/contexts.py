@@ -184,6 +184,13 @@ def barrier_report(message: Message, _now: datetime) -> Context:
     return {"title": "", "page": facts["page"], "report": facts["text"], "reporter": facts.get("contact", "")}
 
 
+def forward(message: Message, _now: datetime) -> Context:
+    """What a human wrote to the mailbox of the invitations, as it was written."""
+    facts = message.facts
+    words = facts["subject"] or facts["from"]
+    return {"title": words, "words": words, "name": facts["name"], "address": facts["from"], "typed": facts["text"]}
+
+
 def security_notice(message: Message, _now: datetime) -> Context:
     """Something was done in the person's name."""
     facts = message.facts

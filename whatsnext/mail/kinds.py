@@ -11,7 +11,11 @@ from whatsnext.mail import contexts
 from whatsnext.models import EventState, Kind, Message, Status
 
 Calendar = Callable[[invitation.Invitation, datetime], bytes]
-METHODS: dict[Calendar, str] = {invitation.request: "REQUEST", invitation.cancel: "CANCEL"}
+METHODS: dict[Calendar, str] = {
+    invitation.request: "REQUEST",
+    invitation.cancel: "CANCEL",
+    invitation.decline_counter: "DECLINECOUNTER",
+}
 
 
 def as_owed(message: Message) -> datetime:
@@ -156,13 +160,25 @@ KINDS: dict[Kind, MailKind] = {
     Kind.NEW_LINK: MailKind(folder="new_link", context=contexts.registration, wanted=True),
     Kind.BARRIER_REPORT: MailKind(folder="barrier_report", context=contexts.barrier_report, wanted=True),
     Kind.SECURITY_NOTICE: MailKind(folder="security_notice", context=contexts.security_notice, wanted=True),
+    Kind.FORWARD: MailKind(folder="forward", context=contexts.forward, wanted=True),
+    Kind.COUNTER_DECLINED: MailKind(
+        folder="counter_declined",
+        context=contexts.registration,
+        calendar=invitation.decline_counter,
+        best_before=end_of_talk,
+        still_true=is_told,
+    ),
 }
 
 
 def is_wanted(message: Message) -> bool:
-    """Whether its person wants it: someone who wants no more mails gets what they asked for since, nothing else."""
+    """Whether its person wants it: someone who wants no more mails gets what they asked for since, nothing else.
+
+    The same for an address that has sent mails back for good: it works again once it is proved anew.
+    """
     person, registration = message.person, message.registration
-    if person is None or person.blocked_at is None or KINDS[message.kind].wanted:
+    if person is None or KINDS[message.kind].wanted:
         return True
+    ends = max((at for at in (person.blocked_at, person.bounced_at) if at), default=None)
     proved_at = registration.proved_at if registration else None
-    return proved_at is not None and proved_at >= person.blocked_at
+    return ends is None or (proved_at is not None and proved_at >= ends)

@@ -33,6 +33,8 @@ class Kind(StrEnum):
     NEW_LINK = "new_link"
     BARRIER_REPORT = "barrier_report"
     SECURITY_NOTICE = "security_notice"
+    FORWARD = "forward"
+    COUNTER_DECLINED = "counter_declined"
 
 
 class MessageState(StrEnum):

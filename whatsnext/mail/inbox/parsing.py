@@ -35,7 +35,7 @@ ROUTES = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc")
 LISTS = ("bulk", "list", "junk")
 
 _CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
 )
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}")
 _BOUNDARY = re.compile(rb"^--[^\r\n]{1,200}", re.MULTILINE)

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from whatsnext.calendars.reply import Answer
 from whatsnext.mail.inbox import parsing
+from whatsnext.services.incoming import Reading
 
 SECONDS = 5.0
 MAILS_PER_PROCESS = 200
@@ -32,29 +33,6 @@ class Envelope:
     recipients: tuple[str, ...] = ()
     sender: str | None = None
     authserv_id: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What a mail is. `refused` says why it was not read; then nothing else is known of it.
-
-    `robot` says why nobody must answer it, `problem` why its calendar part is none, `authentic` what our own server
-    found: "pass", "fail" or "".
-    """
-
-    refused: str = ""
-    sender: str = ""
-    name: str = ""
-    subject: str = ""
-    message_id: str = ""
-    recipients: tuple[str, ...] = ()
-    robot: str = ""
-    answer: Answer | None = None
-    problem: str = ""
-    authentic: str = ""
-    text: str = ""
-    bounced: tuple[str, ...] = ()
-    delayed: tuple[str, ...] = ()
 
 
 def fingerprint(raw: bytes) -> str:

@@ -1,17 +1,25 @@
 from datetime import datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from tests.factories import NOON
-from whatsnext.db import db
-from whatsnext.models import EventState, Kind, MessageState, Mode, Status
-from whatsnext.services import overview
+from whatsnext.db import db, write
+from whatsnext.models import EventState, Kind, MessageState, Mode, Page, Status
+from whatsnext.services import overview, pages
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.overview import Missing, Need, Steps, ToDo
 
 
-def to_do(template_pages=0, now=NOON):
-    return overview.to_do(overview.coming(now), overview.drafts(), template_pages, now)
+@pytest.fixture(autouse=True)
+def _pages_written(app):
+    with write():
+        for text in pages.all_texts():
+            db.session.add(Page(slug=text.slug, language=text.language, body="Unser Text", changed_at=NOON))
+
+
+def to_do(now=NOON):
+    return overview.to_do(overview.coming(now), overview.drafts(), now)
 
 
 def complete(make, **given):
@@ -89,7 +97,14 @@ def test_people_who_wait_though_places_are_free_are_told(make):
 
 def test_legal_pages_nobody_has_edited_come_last(make):
     draft = make.draft(**complete(make, host_id=None))
-    assert to_do(template_pages=12) == [ToDo(Need.NO_HOST, draft), ToDo(Need.PAGES, number=12)]
+    with write():
+        db.session.execute(sa.delete(Page).where(Page.slug == "impressum"))
+    assert to_do() == [ToDo(Need.NO_HOST, draft), ToDo(Need.PAGES, number=2)]
+
+
+def test_the_statement_on_accessibility_is_to_be_renewed_every_year(make):
+    assert to_do(now=NOON + timedelta(days=335)) == []
+    assert to_do(now=NOON + timedelta(days=336)) == [ToDo(Need.STATEMENT)]
 
 
 def test_coming_talks_stand_soonest_first_with_their_places(make):
@@ -144,11 +159,11 @@ def test_the_number_of_questions_does_not_grow_with_the_talks(make, query_count,
     db.session.expunge_all()
     with query_count() as queries:
         talks, unpublished, over = overview.coming(NOON), overview.drafts(), overview.past(NOON)
-        items = overview.to_do(talks, unpublished, 0, NOON)
+        items = overview.to_do(talks, unpublished, NOON)
         assert len(items) == 3 * number
         assert len(over[0]) == number
         assert {item.event.theme.name for item in items if item.need is Need.NO_HOST}
-    assert len(queries) == 8
+    assert len(queries) == 10
 
 
 def test_what_is_over_is_not_coming(make):

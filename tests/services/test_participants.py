@@ -120,6 +120,16 @@ def test_the_invitation_is_told_from_the_newest_calendar_mail(make, mail, regist
     assert [row.invited for row in participants.page(one.event_id, Search()).rows] == [invited]
 
 
+@pytest.mark.parametrize(
+    ("answer", "invited"), [(PartStat.ACCEPTED, Invited.WITHDRAWN), (PartStat.DECLINED, Invited.DECLINED)]
+)
+def test_after_a_cancellation_the_calendar_shows_that(make, answer, invited):
+    one = make.registration(make.event(), Status.CANCELLED, sequence=1, partstat=answer)
+    make.message(Kind.INVITATION, one, state=MessageState.SENT, sequence=0)
+    make.message(Kind.CANCELLATION, one, state=MessageState.SENT)
+    assert participants.one(one.event_id, one.ref).invited is invited
+
+
 def test_a_registration_is_found_through_its_own_talk_only(make):
     one, foreign = make.registration(make.event()), make.event()
     assert participants.one(one.event_id, one.ref).registration is one

@@ -40,8 +40,8 @@ def test_the_list_shows_who_comes_and_how_far_the_invitation_is(make, client, ta
     page = client.page(people(talk))
     assert "Alle (2) Bestätigt (1) Warteliste (1) Mail nicht zugestellt (1)" in page.text
     assert "2 Anmeldungen, sortiert nach Eingang" in page.text
-    assert "Ada Dataport vor Ort Bestätigt Nicht zugestellt Mo. 5.1., 13:00 Uhr" in page.text
-    assert "Linus Stadt Köln vor Ort Warteliste, Platz 1 – Mo. 5.1., 13:00 Uhr" in page.text
+    assert "Ada Dataport vor Ort Bestätigt Nicht zugestellt Mo. 5.1., 13:00 Uhr (Berlin)" in page.text
+    assert "Linus Stadt Köln vor Ort Warteliste, Platz 1 – Mo. 5.1., 13:00 Uhr (Berlin)" in page.text
 
 
 def test_nothing_of_another_talk_is_shown_found_or_exported(make, client, talk):
@@ -181,7 +181,7 @@ def test_someone_signed_up_already_is_not_added_twice(make, client, owed, talk):
 def test_a_place_is_taken_back_after_a_question(make, client, owed, talk):
     one = make.registration(talk)
     page = client.page(people(talk, f"/{one.ref}/remove"))
-    assert "Abmelden und 1 Person informieren" in page.text
+    assert "Entfernen und 1 Person informieren" in page.text
     assert client.submit(page, form="form").status_code == 303
     assert (one.status, one.cancelled_by) == (Status.CANCELLED, CancelledBy.ORGANISER)
     assert owed() == [(Kind.CANCELLATION, one)]
@@ -214,7 +214,7 @@ def test_without_a_free_place_nobody_moves_up_and_the_page_says_why(make, client
     [
         ("invite", Status.CONFIRMED, "Einladung an 2 Personen senden", Kind.INVITATION),
         ("promote", Status.WAITING, "2 Personen nachrücken lassen", Kind.PROMOTION),
-        ("remove", Status.CONFIRMED, "2 Personen abmelden und informieren", Kind.CANCELLATION),
+        ("remove", Status.CONFIRMED, "2 Personen entfernen und informieren", Kind.CANCELLATION),
     ],
 )
 def test_an_act_on_some_shows_them_and_their_number_before_it_happens(
@@ -247,7 +247,7 @@ def test_if_others_would_be_meant_the_new_list_is_shown_and_nothing_happens(make
     page = Page(client.submit(page, form="form"))
     assert (page.status, owed()) == (409, [])
     assert "Gerade eben" in page.text
-    assert "2 Personen abmelden und informieren" in page.text
+    assert "2 Personen entfernen und informieren" in page.text
     assert client.submit(page, form="form").status_code == 303
     assert len(owed()) == 2
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload
 
 from whatsnext.db import db
 from whatsnext.models import Event, EventState, Message, MessageState, Mode, Registration, Series, Status, Theme
-from whatsnext.services import catalogue, participants, waiting_list
+from whatsnext.services import catalogue, pages, participants, waiting_list
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.participants import Show
 from whatsnext.services.waiting_list import Places
@@ -34,6 +34,7 @@ class Need(StrEnum):
     NO_ADDRESS = "no_address"
     ACCESSIBILITY = "accessibility"
     PAGES = "pages"
+    STATEMENT = "statement"
     WAITING = "waiting"
 
 
@@ -122,10 +123,10 @@ def steps() -> Steps:
     return Steps(series=found[0], themes=found[1], talks=found[2])
 
 
-def to_do(talks: list[Talk], unpublished: list[Event], template_pages: int, now: datetime) -> list[ToDo]:
+def to_do(talks: list[Talk], unpublished: list[Event], now: datetime) -> list[ToDo]:
     """What needs someone: mails first, then talks by time, then the rest.
 
-    `talks` and `unpublished` as `coming` and `drafts` give them; `template_pages`: legal pages nobody has edited.
+    `talks` and `unpublished` as `coming` and `drafts` give them.
     """
     found = _undelivered(now)
     if held := _held():
@@ -135,9 +136,7 @@ def to_do(talks: list[Talk], unpublished: list[Event], template_pages: int, now:
     found += _needs(talks)
     for event in unpublished:
         found += _about_draft(event)
-    if template_pages:
-        found.append(ToDo(Need.PAGES, number=template_pages))
-    return found
+    return [*found, *_about_pages(now)]
 
 
 def _public() -> sa.Select[Event]:
@@ -211,6 +210,12 @@ def _needs(talks: list[Talk]) -> list[ToDo]:
     )
     numbers: dict[int, int] = {event_id: number for event_id, number in rows}  # noqa: C416
     return [ToDo(Need.ACCESSIBILITY, event, numbers[number]) for number, event in events.items() if number in numbers]
+
+
+def _about_pages(now: datetime) -> list[ToDo]:
+    """Legal pages nobody has edited, and the statement on accessibility that is to be renewed every year."""
+    found = [ToDo(Need.PAGES, number=len(unedited))] if (unedited := pages.unedited()) else []
+    return [*found, ToDo(Need.STATEMENT)] if pages.statement_is_old(now) else found
 
 
 def _about_draft(event: Event) -> list[ToDo]:

@@ -23,7 +23,8 @@ from whatsnext.models import Event, Kind, Message, MessageState, Mode, PartStat,
 from whatsnext.services import outbox
 
 PAGE = 50
-CALENDAR_KINDS = (Kind.INVITATION, Kind.PROMOTION, Kind.UPDATE)
+WITHDRAWING = (Kind.CANCELLATION, Kind.EVENT_CANCELLATION)
+CALENDAR_KINDS = (Kind.INVITATION, Kind.PROMOTION, Kind.UPDATE, *WITHDRAWING)
 UNDELIVERED = (MessageState.FAILED, MessageState.LAPSED)
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -63,6 +64,7 @@ class Invited(StrEnum):
     ACCEPTED = "accepted"
     TENTATIVE = "tentative"
     DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
 
 
 ANSWERS = {
@@ -98,6 +100,8 @@ class Row:
             return ON_THE_WAY[self.mail.state]
         if (self.mail.sequence or 0) < (self.registration.sequence or 0):
             return Invited.OUTDATED
+        if self.mail.kind in WITHDRAWING and self.registration.partstat is not PartStat.DECLINED:
+            return Invited.WITHDRAWN
         return ANSWERS[self.registration.partstat]
 
 

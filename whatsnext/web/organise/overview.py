@@ -71,7 +71,7 @@ def _page(form: Form) -> tuple[str, int]:
     page = render_template(
         "organise/overview/page.html",
         form=form,
-        to_do=[_line(item) for item in desk.to_do(coming, drafts, len(pages.unedited()), now)],
+        to_do=[_line(item) for item in desk.to_do(coming, drafts, now)],
         coming=[_row(talk) for talk in coming],
         drafts=drafts,
         past=[_row(talk) for talk in past],
@@ -117,6 +117,9 @@ def _line(item: ToDo) -> Line:
             item.number,
         )
         return Line(sentence, ngettext("Release %(num)s mail", "Release %(num)s mails", item.number))
+    if item.need is Need.STATEMENT:
+        sentence = _("The statement on accessibility is to be renewed every year; the last change was 11 months ago.")
+        return Line(sentence, _("Renew the statement"), url_for(".page_edit", slug=pages.STATEMENT, language="de"))
     sentence = ngettext(
         "%(num)s legal page still holds the template text.",
         "%(num)s legal pages still hold the template text.",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from whatsnext import i18n
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.mail import deliver
-from whatsnext.models import Event, Kind, Message, MessageState, Status
+from whatsnext.models import Event, Kind, Message, MessageState, Registration, Status
 from whatsnext.services.participants import Invited, Row, Show
 from whatsnext.services.recipients import Act
 
@@ -53,7 +54,7 @@ def invited(row: Row, event: Event) -> str:
     state = row.invited
     if state is Invited.SENT:
         sent = row.mail.settled_at if row.mail else None
-        return _("Sent: %(when)s", when=i18n.brief(sent, event.zone)) if sent else _("Sent")
+        return _("Sent on %(day)s", day=i18n.short_date(sent.astimezone(ZoneInfo(event.zone)))) if sent else _("Sent")
     names = {
         Invited.NONE: "–",
         Invited.ON_ITS_WAY: _("On its way"),
@@ -64,8 +65,14 @@ def invited(row: Row, event: Event) -> str:
         Invited.ACCEPTED: _("Accepted"),
         Invited.TENTATIVE: _("Tentatively accepted"),
         Invited.DECLINED: _("Declined in the calendar"),
+        Invited.WITHDRAWN: _("Cancellation sent"),
     }
     return names[state]
+
+
+def arrived(registration: Registration, event: Event) -> str:
+    """ "Do. 12.11., 9:14 Uhr (Berlin)"."""
+    return f"{i18n.brief(registration.created_at, event.zone)} ({i18n.zone_name(event.zone)})"
 
 
 def mail_kind(kind: Kind) -> str:

@@ -55,12 +55,12 @@ def calendar_file(content: bytes, talk: Event) -> Response:
 
 
 def page(talk: Event, form: SignUpForm | None = None, *, preview: bool = False) -> str:
-    """The page of a talk; `form` is a refused sign-up. A preview shows a draft and offers no sign-up."""
+    """The page of a talk; `form` is a refused sign-up. A preview shows a draft, and its form sends nothing."""
     now = clock.now()
     places = waiting_list.places([talk])[talk.id]
     standing = catalogue.state(talk, places, now)
     person = None if preview else guards.viewer()
-    if form is None and standing in OPEN and not preview:
+    if form is None and standing in OPEN:
         form = sign_up_form(talk, places, person)
     return render_template(
         "public/events/event.html",

@@ -1,5 +1,7 @@
 """Talks as drafts: created, edited, published, duplicated; and what their times may be."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -143,6 +145,44 @@ def test_the_same_form_twice_makes_one_talk(make):
     assert create(Draft(title="Neu"), form_key="abc").id == first.id
     assert create(Draft(title="Neu"), form_key="abd").id != first.id
     assert db.session.query(Event).count() == 2
+
+
+@pytest.mark.parametrize(("keys", "talks"), [(("a", "b", "c", "d"), 4), (("a", "a", "a", "a"), 1), ([""] * 4, 4)])
+def test_talks_created_at_the_same_moment_do_not_meet(make, app, keys, talks):
+    make.series()
+    db.session.rollback()
+    start = threading.Barrier(len(keys))
+
+    def save(key):
+        with app.app_context():
+            start.wait()
+            return create(Draft(title="Gleichzeitig"), form_key=key).id
+
+    with ThreadPoolExecutor(len(keys)) as pool:
+        made = list(pool.map(save, keys))
+    assert (len(set(made)), db.session.query(Event).count()) == (talks, talks)
+
+
+def test_of_two_editors_at_the_same_moment_one_is_told_of_the_other(make, app):
+    event = create(ready(make))
+    number, draft, start = event.id, Draft.of(event), threading.Barrier(2)
+    db.session.rollback()
+
+    def save(title):
+        with app.app_context():
+            start.wait()
+            try:
+                with write():
+                    events.edit(number, replace(draft, title=title), 1, NOON)
+            except StaleVersion:
+                return "stale"
+            return title
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(save, ("Ada", "Grace")))
+    db.session.expire_all()
+    saved = events.get(number)
+    assert (sorted(answers), saved.version) == (sorted(["stale", saved.title]), 2)
 
 
 def test_no_talk_without_a_series(app):

@@ -41,6 +41,9 @@ ASSIGNED = (
 )
 """The columns that `assign` sets."""
 
+ATTEMPTS = 5
+"""How often an address is made anew when others take it at the same moment."""
+
 Missing = list[tuple[str, str]]
 """(field of the editor, sentence for the organiser), in the editor's order."""
 
@@ -92,26 +95,19 @@ def create(draft: Draft, now: datetime, form_key: str = "") -> Event:
 
     Raises what `drafts.problems` finds, SeriesMissing, SlugTaken, NotFound for an unknown id.
     """
-    uid = _uid(form_key)
-    if form_key and (made := db.session.scalar(sa.select(Event).where(Event.uid == uid))):
-        return made
-    series_id = draft.series_id or _first_series()
+    series_id, uid = draft.series_id or _first_series(), _uid(form_key)
     draft = replace(draft, series_id=series_id)
     _refuse(draft)
-    event = Event(
-        series_id=series_id,
-        slug=_slug(draft),
-        state=EventState.DRAFT,
-        uid=uid,
-        version=1,
-        created_at=now,
-        changed_at=now,
-    )
-    assign(event, draft)
-    db.session.add(event)
-    _flush()
-    set_speakers(event, draft.speaker_ids)
-    return event
+    for _attempt in range(ATTEMPTS):
+        if made := db.session.scalar(sa.select(Event).where(Event.uid == uid)):
+            return made
+        event = Event(series_id=series_id, slug=_slug(draft), uid=uid, version=1, created_at=now, changed_at=now)
+        event.state = EventState.DRAFT
+        assign(event, draft)
+        if _added(event):
+            set_speakers(event, draft.speaker_ids)
+            return event
+    raise SlugTaken
 
 
 def edit(event_id: int, draft: Draft, version: int, now: datetime) -> Event:
@@ -271,6 +267,16 @@ def _refuse(draft: Draft) -> None:
 
 def _slug(draft: Draft) -> str:
     return all_series.wanted_slug(Event.slug, draft.slug, draft.title, "vortrag")
+
+
+def _added(event: Event) -> bool:
+    """Whether nobody took the address, or sent the same form, at the same moment."""
+    try:
+        with db.session.begin_nested():
+            db.session.add(event)
+    except IntegrityError:
+        return False
+    return True
 
 
 def _flush() -> None:

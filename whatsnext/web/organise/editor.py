@@ -14,8 +14,8 @@ from whatsnext.services.drafts import Draft
 from whatsnext.web.organise.event_form import EventForm
 from whatsnext.web.organise.versions import Row
 
-TALK = "/events/<int(max=2147483647):event_id>"
-"""The part of the address that names a talk; no database counts further."""
+TALK = "/events/<int:event_id>"
+"""The part of the address that names a talk."""
 
 
 @dataclass(frozen=True)

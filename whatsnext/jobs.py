@@ -23,7 +23,7 @@ from whatsnext import clock
 from whatsnext.db import db, write, written
 from whatsnext.mail import deliver
 from whatsnext.models import JobRun, RateLimit, SignedIn, SignInLink
-from whatsnext.services import signup
+from whatsnext.services import holds
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def clean_up(now: datetime) -> None:
     db.session.execute(sa.delete(SignedIn).where(SignedIn.started_at < now - SIGNED_IN_AT_MOST))
 
 
-JOBS = (Job("expire_holds", 20, signup.expire_holds), Job("clean_up", 3600, clean_up))
+JOBS = (Job("expire_holds", 20, holds.expire_holds), Job("clean_up", 3600, clean_up))
 
 
 def won(job: Job) -> bool:

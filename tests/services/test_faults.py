@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from tests.factories import NOON, Make
 from whatsnext.db import Base, db, write
 from whatsnext.models import CancelledBy, Event, EventState, Mode, Registration, Status
-from whatsnext.services import events, registrations, rescheduling, signin, signup
+from whatsnext.services import events, holds, registrations, rescheduling, signin, signup
 from whatsnext.services.drafts import Draft
 from whatsnext.services.signup import Wish
 
@@ -97,7 +97,7 @@ def block(make: Make) -> Act:
 def expire_holds(make: Make) -> Act:
     full_talk(make)
     full_talk(make)
-    return partial(signup.expire_holds, NOON + timedelta(hours=2))
+    return partial(holds.expire_holds, NOON + timedelta(hours=2))
 
 
 def cancel(make: Make) -> Act:

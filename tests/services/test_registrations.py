@@ -20,7 +20,7 @@ from whatsnext.errors import (
     OfferLapsed,
 )
 from whatsnext.models import CancelledBy, EventState, Kind, Message, Mode, PartStat, Registration, Status
-from whatsnext.services import registrations, signup
+from whatsnext.services import holds, registrations, signup
 from whatsnext.services.registrations import Outlook
 
 HOUR = timedelta(hours=1)
@@ -131,7 +131,7 @@ def test_an_offer_nobody_takes_goes_to_the_next_and_the_number_is_kept(make):
     grace, linus = make.registration(talk, Status.WAITING), make.registration(talk, Status.WAITING)
     late = talk.starts_at - 10 * HOUR
     act(registrations.cancel, ada.id, late)
-    act(signup.expire_holds, late + 4 * HOUR)
+    act(holds.expire_holds, late + 4 * HOUR)
     assert (statuses(grace, linus), grace.arrival) == ([Status.WAITING, Status.OFFERED], 2)
     with pytest.raises(OfferLapsed):
         act(registrations.take_offer, grace.id, late + 4 * HOUR)

@@ -23,7 +23,7 @@ from whatsnext.errors import (
     RegistrationNotOpen,
 )
 from whatsnext.models import EventState, Kind, Message, MessageState, Mode, Person, Registration, Status
-from whatsnext.services import registrations, signup
+from whatsnext.services import holds, registrations, signup
 from whatsnext.services.signup import Receipt, Wish
 from whatsnext.tokens import Purpose
 
@@ -154,7 +154,7 @@ def test_an_unproved_hold_expires_and_the_next_in_line_gets_the_place(make, owed
     sign_up(talk)
     grace = make.registration(talk, Status.WAITING)
     with write():
-        gone = signup.expire_holds(NOON + HOUR)
+        gone = holds.expire_holds(NOON + HOUR)
     assert (gone, [row.status for row in rows()]) == (1, [Status.EXPIRED, Status.CONFIRMED])
     assert owed() == [(Kind.PROMOTION, grace)]
 
@@ -162,14 +162,14 @@ def test_an_unproved_hold_expires_and_the_next_in_line_gets_the_place(make, owed
 def test_a_hold_is_not_let_go_a_second_early(make):
     sign_up(make.event())
     with write():
-        assert signup.expire_holds(NOON + HOUR - timedelta(seconds=1)) == 0
+        assert holds.expire_holds(NOON + HOUR - timedelta(seconds=1)) == 0
 
 
 def test_confirming_too_late_says_so_and_the_same_details_can_be_used_again(make, owed):
     sign_up(make.event())
     late = NOON + 2 * HOUR
     with write():
-        signup.expire_holds(late)
+        holds.expire_holds(late)
     with pytest.raises(HoldExpired):
         confirm(rows()[0], late)
     ada = confirm(rows()[0], late, renew=True)
@@ -181,7 +181,7 @@ def test_confirming_too_late_for_a_full_talk_joins_the_line(make, owed):
     sign_up(talk)
     late = NOON + 2 * HOUR
     with write():
-        signup.expire_holds(late)
+        holds.expire_holds(late)
     grace = make.registration(talk)
     ada = confirm(rows()[0], late, renew=True)
     assert (ada.status, grace.status, owed()) == (Status.WAITING, Status.CONFIRMED, [(Kind.WAITING, ada)])
@@ -202,7 +202,7 @@ def test_an_address_holds_one_unproved_place_a_day(make):
     talk = make.event(places_on_site=1)
     sign_up(talk)
     with write():
-        signup.expire_holds(NOON + HOUR)
+        holds.expire_holds(NOON + HOUR)
     sign_up(talk, replace(ADA, form_key="k2"), now=NOON + 2 * HOUR)
     (ada,) = rows()
     assert ada.status is Status.WAITING
@@ -218,7 +218,7 @@ def test_a_robot_renewing_its_hold_for_three_hours_does_not_keep_a_proved_person
         now = NOON + timedelta(minutes=minutes)
         sign_up(talk, replace(ADA, form_key=f"k{minutes}", waiting_ok=True), now=now)
         with write():
-            signup.expire_holds(now)
+            holds.expire_holds(now)
         if minutes == 90:
             sign_up(talk, replace(ADA, waiting_ok=True), person=grace, now=now)
     assert {row.person.email: row.status for row in rows()}["grace@behoerde.example"] is Status.CONFIRMED

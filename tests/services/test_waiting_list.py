@@ -9,7 +9,7 @@ from tests.factories import NOON, Make
 from whatsnext.db import db, write
 from whatsnext.errors import AlreadyCancelled, EventFull, LineIsOver
 from whatsnext.models import CancelledBy, Event, Kind, Message, MessageState, Mode, Person, Registration, Status
-from whatsnext.services import registrations, signup, waiting_list
+from whatsnext.services import holds, registrations, signup, waiting_list
 from whatsnext.services.waiting_list import Places
 
 MINUTE = timedelta(minutes=1)
@@ -58,7 +58,7 @@ class Story:
             signup.sign_up(slug, wish, None, self.now)
         elif name == "expire":
             self.now += number * MINUTE
-            signup.expire_holds(self.now)
+            holds.expire_holds(self.now)
         elif name == "raise":
             event = waiting_list.lock(self.event_id)
             event.capacity_on_site += number

@@ -25,11 +25,10 @@ from whatsnext.errors import (
     RegistrationNotOpen,
 )
 from whatsnext.models import Event, EventState, Kind, Message, Mode, Person, Registration, Status
-from whatsnext.services import invitations, outbox, waiting_list
+from whatsnext.services import holds, invitations, outbox, waiting_list
 from whatsnext.tokens import Purpose
 
 ACTIVE = (Status.HELD, Status.WAITING, Status.OFFERED, Status.CONFIRMED)
-HOLDS_PER_NETWORK = 10
 RESEND_AFTER = timedelta(minutes=1)
 
 
@@ -153,7 +152,7 @@ def confirm(registration_id: int, now: datetime, *, renew: bool = False) -> Regi
         _refuse_unless_open(event, now)
         if registration.status is Status.EXPIRED:
             registration.arrival = waiting_list.next_arrival(event)
-        registration.status = Status.WAITING
+        registration.status, registration.changed_at = Status.WAITING, now
         db.session.flush()
     prove(registration, now)
     settle(registration, now)
@@ -164,7 +163,7 @@ def decline_request(registration_id: int, now: datetime) -> None:
     """ "That was not me": an unproven hold goes at once. A proved registration stays as it is."""
     registration = locked(registration_id)
     if registration.proved_at is None and registration.status in ACTIVE:
-        _expire(registration, now)
+        holds.expire(registration, now)
         waiting_list.touch(registration.event)
         waiting_list.fill(registration.event, now)
 
@@ -185,29 +184,6 @@ def block(token: str, now: datetime) -> None:
     )
     for registration_id in db.session.scalars(held.order_by(Registration.event_id)).all():
         decline_request(registration_id, now)
-
-
-def expire_holds(now: datetime) -> int:
-    """Let go what nobody proved or took in time: unproven registrations and offers. Returns how many."""
-    late = sa.or_(
-        sa.and_(
-            Registration.status.in_((Status.HELD, Status.WAITING)),
-            Registration.proved_at.is_(None),
-            Registration.hold_ends_at <= now,
-        ),
-        sa.and_(Registration.status == Status.OFFERED, Registration.offer_ends_at <= now),
-    )
-    event_ids = db.session.scalars(sa.select(Registration.event_id).where(late).distinct()).all()
-    gone = 0
-    for event_id in sorted(event_ids):
-        event = waiting_list.lock(event_id)
-        rows = db.session.scalars(sa.select(Registration).where(Registration.event_id == event_id, late)).all()
-        for registration in rows:
-            _expire(registration, now)
-        waiting_list.touch(event)
-        waiting_list.fill(event, now)
-        gone += len(rows)
-    return gone
 
 
 def prove(registration: Registration, now: datetime) -> None:
@@ -277,24 +253,8 @@ def _hold_time() -> timedelta:
 
 def _has_place(event: Event, mode: Mode, now: datetime) -> bool:
     if not waiting_list.free_places(event, mode):
-        _expire_late(event, now)
+        holds.expire_late(event, now)
     return waiting_list.free_places(event, mode) > 0 and not waiting_list.anyone_waits(event, mode)
-
-
-def _expire_late(event: Event, now: datetime) -> None:
-    """What ran out since the last sweep counts as free already."""
-    late = db.session.scalars(
-        sa.select(Registration).where(
-            Registration.event_id == event.id,
-            Registration.status == Status.HELD,
-            Registration.proved_at.is_(None),
-            Registration.hold_ends_at <= now,
-        )
-    ).all()
-    for registration in late:
-        _expire(registration, now)
-    if late:
-        waiting_list.fill(event, now)
 
 
 def _existing(event: Event, email: str) -> Registration | None:
@@ -353,7 +313,7 @@ def _register(
         settle(registration, now)
         return registration
     if place:
-        if waiting_list.may_hold(registration, now) and not _network_is_full(event, wish.network):
+        if waiting_list.may_hold(registration, now) and not holds.network_is_full(event, wish.network):
             registration.status = Status.HELD
         registration.held_at = now
     db.session.flush()
@@ -377,18 +337,6 @@ def new_registration(event: Event, person: Person, mode: Mode, now: datetime) ->
     return registration
 
 
-def _network_is_full(event: Event, network: str) -> bool:
-    if not network:
-        return False
-    holds = sa.select(sa.func.count()).where(
-        Registration.event_id == event.id,
-        Registration.network == network,
-        Registration.status == Status.HELD,
-        Registration.proved_at.is_(None),
-    )
-    return (db.session.scalar(holds) or 0) >= HOLDS_PER_NETWORK
-
-
 def _is_next_with_place(registration: Registration) -> bool:
     """Whether a place is free and nobody proved has waited longer."""
     if not waiting_list.free_places(registration.event, registration.mode):
@@ -402,14 +350,3 @@ def _is_next_with_place(registration: Registration) -> bool:
         Registration.arrival < registration.arrival,
     )
     return db.session.scalar(longer.limit(1)) is None
-
-
-def _expire(registration: Registration, now: datetime) -> None:
-    registration.changed_at = now
-    if registration.status is Status.OFFERED:
-        registration.status, registration.offer_lapsed_at = Status.WAITING, now
-        outbox.supersede(registration, (Kind.OFFER,))
-        return
-    registration.status = Status.EXPIRED
-    registration.network = ""
-    outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST,))

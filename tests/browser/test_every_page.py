@@ -1,4 +1,4 @@
-"""Every page in a real browser: axe, both languages, light and dark, narrow, wide, no scripts of others, no refusals."""
+"""Every page in a real browser: axe, both languages, light and dark, narrow, nothing from elsewhere, no refusals."""
 
 from pathlib import Path
 from typing import Any

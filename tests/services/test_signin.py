@@ -49,6 +49,12 @@ def test_a_link_signs_in_once_and_proves_the_address(make, owed):
     assert len(db.session.scalars(select(SignedIn)).all()) == 1
 
 
+def test_whoever_wanted_no_more_mails_gets_them_again_after_signing_in(make):
+    ada = make.person(blocked_at=NOON)
+    redeem(ask(ada)[0])
+    assert ada.blocked_at is None
+
+
 def test_of_two_presses_at_the_same_moment_one_wins(make):
     token, _code = ask(make.person())
     link = signin.open_link(token, HERE, NOON)

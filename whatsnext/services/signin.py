@@ -178,6 +178,7 @@ def _enter(link: SignInLink, now: datetime) -> Entry:
     if won.first() is None or person is None:
         raise LinkUsed
     person.proved_at = person.proved_at or now
+    person.blocked_at = None  # "no more mails" holds until then
     secret = tokens.random_secret()
     db.session.add(SignedIn(digest=tokens.digest(secret), person=person, started_at=now, seen_at=now))
     return Entry(secret, person, link.target)

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask, current_app, g, request
+from werkzeug.routing import IntegerConverter, Map
 
 from whatsnext import i18n, markdown
 from whatsnext.db import db, written
@@ -30,8 +31,16 @@ from whatsnext.web.public import pages
 ROOT = Path(__file__).parents[2]
 
 
+class Number(IntegerConverter):
+    """A number in an address, no larger than a row's id can be."""
+
+    def __init__(self, url_map: Map, fixed_digits: int = 0, max: int = 2**31 - 1) -> None:  # noqa: A002
+        super().__init__(url_map, fixed_digits, max=max)
+
+
 def init_app(app: Flask) -> None:
     """Register every page, header and name that templates use. Languages and static files come as WSGI middleware."""
+    app.url_map.converters["int"] = Number
     security.init_app(app)
     ratelimit.init_app(app)
     for package in (public, attendee, organise, account, ops):

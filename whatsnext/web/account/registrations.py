@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import render_template, url_for
+from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from whatsnext import clock
@@ -34,6 +34,8 @@ def registrations() -> ResponseReturnValue:
     person = guards.viewer()
     if person is None:
         return _ask()
+    if request.method == "POST":  # from a page made before signing in
+        return redirect(url_for("account.registrations"), 303)
     return _show(person)
 
 

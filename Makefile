@@ -19,7 +19,7 @@ help: ## this list
 run: install ## serve http://127.0.0.1:8000 with the worker inside, data under instance/
 	@exec $(BIN)/python -m whatsnext serve
 
-demo: install ## fill it with a sample series, then serve; mails are shown on a mailbox page, none leaves
+demo: install ## fill an empty instance/ with a sample series; make run then shows its mails on a page
 	@exec $(BIN)/python -m whatsnext demo
 
 worker: install ## only deliver mails and do what is due (for an installation of several processes)

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+DEMO_MARK = "demo"
+"""A file in the instance folder: it holds the sample series, so its mails are shown on a page (docs/decisions/0013)."""
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -174,7 +176,9 @@ class Settings(BaseSettings):
     def from_env(cls) -> Self:
         """Read the environment. Raises SettingsError with one line for each wrong variable, never its value."""
         try:
-            return cls()
+            settings = cls()
+            holds_demo = (settings.instance / DEMO_MARK).exists() and "demo" not in settings.model_fields_set
+            return cls(demo=True) if holds_demo else settings
         except ValidationError as error:
             raise SettingsError(
                 [_line(e["loc"], e["msg"]) for e in error.errors(include_input=False, include_url=False)]

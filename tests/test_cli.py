@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import servers
+from whatsnext import demo
 
 LINK = re.compile(r"Sign in as (\S+) \(once, within 10 minutes\): (http\S+)")
 
@@ -115,9 +116,13 @@ def test_the_demo_refuses_to_be_public(settings, wrong):
 
 
 def test_the_demo_shows_its_mails_and_signs_in_by_its_link(settings, tmp_path):
+    for words in ("The sample series is in place, its mails", "The sample series is in place already."):
+        code, out, err = run("demo", **settings)
+        assert (code, out.startswith(words), err) == (0, True, "")
     output = tmp_path / "demo.log"
-    with servers.whatsnext(settings, output, "demo"):
-        _address, link = printed(output, LINK, 60).groups()
+    with servers.whatsnext(settings, output):
+        address, link = printed(output, LINK, 60).groups()
+        assert address == demo.ORGANISER
         _url, html = Browser().open(f"http://127.0.0.1:{settings['PORT']}/mailbox")
         assert len(re.findall(r'href="/mailbox/', html)) > 10
         assert Browser().press(link)[0].endswith("/organise/")

@@ -34,8 +34,9 @@ def demo() -> Iterator[tuple[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         environment = {**os.environ, "PORT": str(port), "INSTANCE": folder, "PYTHONUNBUFFERED": "1"}
-        command = [sys.executable, "-m", "whatsnext", "demo"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "whatsnext"]
+        subprocess.run([*command, "demo"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([*command, "serve"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         try:
             link = next((found.group() for line in process.stdout or () if (found := SIGN_IN_LINK.search(line))), None)
             if link is None:

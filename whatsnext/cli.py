@@ -14,7 +14,7 @@ import click
 import waitress  # type: ignore[import-untyped]
 from flask import Flask
 
-from config import Settings, SettingsError
+from config import DEMO_MARK, Settings, SettingsError
 from whatsnext import clock, db, demo, jobs, text
 from whatsnext.app import create_app
 from whatsnext.db import write
@@ -75,20 +75,23 @@ def serve() -> None:
 
 @commands.command("demo")
 def demo_() -> None:
-    """Fill an installation with a sample series and serve it; mails are shown on a page, none leaves."""
+    """Fill an empty installation with a sample series; from then on its mails are shown on a page, none leaves."""
     os.environ["DEMO"] = "true"
     app = _app()
+    settings: Settings = app.config["SETTINGS"]
+    mark = settings.instance / DEMO_MARK
     with app.app_context():
-        if not demo.is_filled():
-            click.echo("Filling in the sample series ...")
+        if demo.is_filled():
+            if not mark.exists():
+                raise click.ClickException("INSTANCE holds other data already. Set it to a new folder.")
+            click.echo("The sample series is in place already.")
+        else:
             courier = Courier()
             demo.fill(clock.now(), lambda: jobs.deliver_due(courier))
             courier.close()
-        try:
-            lines = [f"Mailbox of the demo: {external('ops.mailbox')}", *_link_lines(demo.ORGANISER)]
-        except LinkInvalid:
-            raise click.ClickException("INSTANCE holds other data already. Set it to a new folder.") from None
-    _serve(app, lines)
+            mark.touch()
+            click.echo(f"The sample series is in place, its mails lie in {settings.instance / 'mail'}.")
+        click.echo(f"Start it with make run, then read every mail at {external('ops.mailbox')}")
 
 
 @commands.command()

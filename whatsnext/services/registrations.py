@@ -250,7 +250,7 @@ def add(event_id: int, now: datetime, *, name: str, email: str, agency: str, mod
 
 
 def _wait_or_settle(registration: Registration, now: datetime) -> None:
-    registration.status = Status.WAITING
+    registration.status, registration.changed_at = Status.WAITING, now
     db.session.flush()
     signup.settle(registration, now)
 

@@ -55,6 +55,7 @@ COPIED = (
     "captions",
     "quiet_room",
     "chatham_house",
+    "protected",
 )
 """Columns of an event that a draft holds under the same name."""
 
@@ -96,6 +97,7 @@ class Draft:
     registration_opens: datetime | None = None
     registration_closes: datetime | None = None
     chatham_house: bool = False
+    protected: bool = False
 
     @classmethod
     def of(cls, event: Event) -> Draft:
@@ -301,6 +303,7 @@ _WORDS: dict[str, tuple[object, Callable[[Draft], str]]] = {
     "agenda": (_l("Agenda"), _text("agenda")),
     "language": (_l("Language of the talk"), _spoken),
     "chatham_house": (_l("Chatham House Rule"), lambda draft: _yes(draft.chatham_house)),
+    "protected": (_l("Protected talk"), lambda draft: _yes(draft.protected)),
     "when": (_l("When"), _when),
     "on_site": (_l("On site"), lambda draft: _yes(draft.on_site)),
     "address": (_l("Address of the room"), _text("address")),

@@ -32,6 +32,7 @@ ORGANISERS_OWN = (
     "speakers",
     "language",
     "chatham_house",
+    "protected",
     "step_free",
     "induction_loop",
     "quiet_room",

@@ -54,6 +54,7 @@ PLAIN = (
     "captions",
     "quiet_room",
     "chatham_house",
+    "protected",
 )
 """Fields that a draft has under the same name."""
 
@@ -96,6 +97,7 @@ class EventForm(VersionForm):
         _l("Language of the talk"), choices=[SelectChoice("de", _l("German")), SelectChoice("en", _l("English"))]
     )
     chatham_house = BooleanField(_l("Chatham House Rule"))
+    protected = BooleanField(_l("Protected talk"))
 
     date = DateField(_l("Date"), optional=True)
     time = TimeField(_l("Time"), optional=True)

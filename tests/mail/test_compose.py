@@ -508,3 +508,27 @@ def test_a_line_end_never_begins_a_header() -> None:
         )
         with pytest.raises(ValueError, match=r"line|invalid|CR|Invalid"):
             build(bad)
+
+
+# --- what cannot be written ------------------------------------------------------------------------------
+
+
+def test_a_message_about_nothing_is_refused(make: Make) -> None:
+    no_registration = make.message(Kind.INVITATION, make.person())
+    no_talk = make.message(Kind.ORGANISER_MESSAGE, make.person(), facts=FACTS[Kind.ORGANISER_MESSAGE])
+    no_hold = owed(make, Kind.CONFIRMATION_REQUEST)
+    change(no_hold.registration, hold_ends_at=None)
+    no_offer = owed(make, Kind.OFFER)
+    change(no_offer.registration, offer_ends_at=None)
+    no_time = owed(make, Kind.INVITATION, event=talk(make, starts_at=None, ends_at=None))
+    for message in (no_registration, no_talk, no_hold, no_offer, no_time):
+        with pytest.raises(ValueError, match="no "):
+            letter(message)
+
+
+@every_language
+def test_a_new_role_is_told_in_the_words_given(make: Make, language: str) -> None:
+    message = owed(make, Kind.SECURITY_NOTICE, language, facts={"what": "role", "role": "Organisation"})
+    composed = letter(message)
+    assert composed.subject == ("Ihre Rolle hat sich geändert" if language == "de" else "Your role has changed")
+    assert "Organisation." in composed.text

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sqlite3
 import subprocess
 import time
 from collections import Counter
@@ -108,18 +109,26 @@ def test_a_worker_frozen_past_its_lease_sends_no_news_when_it_goes_on(
 
 def freeze(worker: subprocess.Popen[bytes]) -> None:
     """Stop the process outside a transaction: within one the database itself would keep everyone out."""
-    probe = "SELECT id FROM message FOR UPDATE NOWAIT" if db.engine.dialect.name == "postgresql" else "SELECT 1"
     for _try in range(500):
         worker.send_signal(signal.SIGSTOP)
-        try:
-            with db.engine.connect() as connection:
-                if db.engine.dialect.name == "sqlite":
-                    connection.connection.driver_connection.execute("PRAGMA busy_timeout=50").close()  # type: ignore[union-attr]
-                connection.execution_options(sqlite_begin="IMMEDIATE").exec_driver_sql(probe).close()
-                connection.rollback()
-        except sa.exc.OperationalError:
-            worker.send_signal(signal.SIGCONT)
-            time.sleep(0.002)
-        else:
+        if nobody_holds_a_lock():
             return
+        worker.send_signal(signal.SIGCONT)
+        time.sleep(0.002)
     raise AssertionError("the worker was never outside a transaction")
+
+
+def nobody_holds_a_lock() -> bool:
+    url = db.engine.url
+    try:
+        if db.engine.dialect.name == "sqlite":
+            with contextlib.closing(
+                sqlite3.connect(str(url.database), timeout=0.05, isolation_level=None)
+            ) as connection:
+                connection.execute("BEGIN EXCLUSIVE").close()  # also a reader would keep others from committing
+        else:
+            with db.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT id FROM message FOR UPDATE NOWAIT").close()
+    except (sqlite3.OperationalError, sa.exc.OperationalError):
+        return False
+    return True

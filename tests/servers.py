@@ -1,10 +1,13 @@
-"""Real servers that the tests start for themselves and stop again: PostgreSQL and a mail server."""
+"""Real servers that the tests start for themselves and stop again: PostgreSQL, mail servers, a mailbox."""
 
 import contextlib
+import grp
+import imaplib
 import os
 import pwd
 import shutil
 import signal
+import smtplib
 import socket
 import subprocess
 import sys
@@ -180,6 +183,126 @@ def mail_server() -> Iterator[MailServer]:
         yield sink
     finally:
         controller.stop()
+
+
+# --- Dovecot: the mailbox that answers come to -----------------------------------------------------------
+
+DOVECOT = """
+base_dir = {home}/run
+state_dir = {home}/state
+log_path = {home}/log
+protocols = imap lmtp
+ssl = no
+disable_plaintext_auth = no
+default_internal_user = {user}
+default_internal_group = {group}
+default_login_user = {user}
+mail_location = maildir:{home}/mail/%n
+mail_uid = {user}
+mail_gid = {group}
+first_valid_uid = 1
+recipient_delimiter = +
+mail_max_userip_connections = 50
+imap_capability = {capability}
+service anvil {{
+  chroot =
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    address = 127.0.0.1
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {lmtp}
+  }}
+}}
+service stats {{
+  chroot =
+}}
+passdb {{
+  driver = static
+  args = password=secret
+}}
+userdb {{
+  driver = static
+  args = uid={user} gid={group} home={home}/mail/%n
+}}
+"""
+
+
+@dataclass
+class Dovecot:
+    """An IMAP and LMTP server on loopback. Every account exists, its password is "secret"; `next+TOKEN` is `next`."""
+
+    home: Path
+    imap_port: int
+    lmtp_port: int
+
+    def deliver(self, raw: bytes, recipient: str, sender: str = "sender@behoerde.example") -> None:
+        """Put a mail into the mailbox as a mail server does."""
+        with smtplib.LMTP("127.0.0.1", self.lmtp_port) as line:
+            line.sendmail(sender, [recipient], raw)
+
+    @contextlib.contextmanager
+    def mailbox(self, name: str = "next") -> Iterator[imaplib.IMAP4]:
+        """What a person's own mail program sees."""
+        with imaplib.IMAP4("127.0.0.1", self.imap_port) as client:
+            client.login(name, "secret")
+            client.select("INBOX")
+            yield client
+
+    def empty(self, name: str = "next") -> None:
+        with self.mailbox(name) as client:
+            client.store("1:*", "+FLAGS", r"(\Deleted)")
+            client.expunge()
+
+
+@contextlib.contextmanager
+def dovecot(capability: str = "+") -> Iterator[Dovecot]:
+    """Started as an account that is not root, in a folder of its own. `capability`: what it says it can do."""
+    program = Path("/usr/sbin/dovecot")
+    if not program.exists():
+        pytest.fail("Dovecot is missing: apt-get install dovecot-imapd dovecot-lmtpd", pytrace=False)
+    home = Path(tempfile.mkdtemp(prefix="whatsnext-dovecot-"))
+    account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    who: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        os.chown(home, account.pw_uid, account.pw_gid)
+        who = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    server = Dovecot(home, free_port(), free_port())
+    names = {"user": account.pw_name, "group": grp.getgrgid(account.pw_gid).gr_name, "capability": capability}
+    file = home / "dovecot.conf"
+    file.write_text(DOVECOT.format(home=home, imap=server.imap_port, lmtp=server.lmtp_port, **names))
+    file.chmod(0o644)
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": home, **who}
+    process = subprocess.Popen([program, "-F", "-c", file], **quiet)
+    try:
+        _wait_for_dovecot(process, server)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(20)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _wait_for_dovecot(process: subprocess.Popen[bytes], server: Dovecot) -> None:
+    end = time.monotonic() + 30
+    while True:
+        try:
+            with server.mailbox():
+                return
+        except (OSError, imaplib.IMAP4.error):
+            if process.poll() is not None or time.monotonic() > end:
+                log = server.home / "log"
+                pytest.fail(f"Dovecot does not start:\n{log.read_text() if log.exists() else ''}", pytrace=False)
+            time.sleep(0.05)
 
 
 # --- the application itself ------------------------------------------------------------------------------

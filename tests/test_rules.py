@@ -9,7 +9,7 @@ from tools import check_tree
 
 ROOT = check_tree.ROOT
 CLOCKS = ("whatsnext/clock.py",)
-EDGES = ("whatsnext/web/errors.py", "whatsnext/jobs.py", "whatsnext/jobs/")
+EDGES = ("whatsnext/web/errors.py", "whatsnext/jobs.py", "whatsnext/inbox.py")
 OURS = ("whatsnext/", "templates/", "tests/", "tools/", "config.py")
 
 

@@ -1,4 +1,4 @@
-"""The worker: delivers what is owed and does what is due, as a thread of `serve` or as a process of its own.
+"""The worker: delivers what is owed, takes in what comes and does what is due, as a thread of `serve` or as a process of its own.
 
 However many workers there are, a mail goes out by one of them (its lease) and a periodic job is done by one of them
 (its row in job_run). A failing mail or job is logged and comes again.
@@ -21,9 +21,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from whatsnext import clock
 from whatsnext.db import db, write, written
+from whatsnext.inbox import Inbox
 from whatsnext.mail import deliver
 from whatsnext.models import JobRun, RateLimit, SignedIn, SignInLink
-from whatsnext.services import holds
+from whatsnext.services import holds, incoming
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,11 @@ def clean_up(now: datetime) -> None:
     db.session.execute(sa.delete(SignedIn).where(SignedIn.started_at < now - SIGNED_IN_AT_MOST))
 
 
-JOBS = (Job("expire_holds", 20, holds.expire_holds), Job("clean_up", 3600, clean_up))
+JOBS = (
+    Job("expire_holds", 20, holds.expire_holds),
+    Job("clean_up", 3600, clean_up),
+    Job("forget_incoming", 3600, incoming.forget),
+)
 
 
 def won(job: Job) -> bool:
@@ -184,11 +189,13 @@ class Worker:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._courier = deliver.Courier()
+        self._inbox = Inbox(app)
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._listener: _Listener | None = None
 
     def start(self) -> None:
-        """Begin in a thread."""
+        """Begin in a thread. Raises SettingRefused for an address that cannot be listened at."""
+        self._inbox.start()
         written.connect(self._written, sender=self.app)
         with self.app.app_context():
             if db.engine.dialect.name == "postgresql":
@@ -202,6 +209,7 @@ class Worker:
         written.disconnect(self._written, sender=self.app)
         self._stopping.set()
         self._wake.set()
+        self._inbox.stop()
         if self._listener:
             self._listener.stop()
         self._thread.join(PATIENCE)

@@ -61,8 +61,9 @@ class Reason(StrEnum):
 class Incoming(Base):
     """One mail by the check sum of what its sender wrote, however often and by whichever way it comes.
 
-    `tries` counts how often its reading was begun. `answered`: it made us mail somebody. `raw` is its beginning.
-    `done_at` is when an organiser had nothing more to do with it. Texts are for people only, never acted on.
+    `tries` counts how often its reading was begun, `tried_at` is when last. `answered`: it made us mail somebody. `raw`
+    is its beginning. `done_at` is when an organiser had nothing more to do with it. Texts are for people only, never
+    acted on.
     """
 
     __tablename__ = "incoming"
@@ -77,6 +78,7 @@ class Incoming(Base):
     reason: Mapped[Reason] = mapped_column(choice(Reason), default=Reason.NONE)
     method: Mapped[str] = mapped_column(sa.String(16), default="")
     tries: Mapped[int] = mapped_column(default=0)
+    tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     size: Mapped[int] = mapped_column(default=0)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -16,6 +16,8 @@ from whatsnext.models import Incoming, IncomingState, Mailbox, Reason, Registrat
 
 COPY = 65_536
 MOST_TRIES = 2
+READING_TAKES = timedelta(seconds=60)
+OVERLAP = timedelta(days=2)
 KEPT = timedelta(days=30)
 PAGE = 50
 TO_DECIDE = (Reason.COUNTER, Reason.DELEGATED)
@@ -57,6 +59,18 @@ class Reading:
     delayed: tuple[str, ...] = ()
 
 
+class BeingRead(Exception):
+    """Somebody else has just begun to read this mail: look again in a minute."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where to go on in a mailbox: after `last_uid`, or with mails since a day, or (both empty) with unread ones."""
+
+    last_uid: int
+    since: datetime | None
+
+
 def why(word: str) -> Reason:
     """The reason for what the reader said."""
     return REFUSALS.get(word, Reason.BROKEN)
@@ -65,7 +79,8 @@ def why(word: str) -> Reason:
 def begin(digest: str, raw: bytes, size: int, now: datetime) -> int | None:
     """Note that this mail is about to be read. Returns its number, None if it is done already.
 
-    A mail whose reading was begun twice and never done is put aside unread (safety.md M2).
+    A mail whose reading was begun twice and never done is put aside unread (safety.md M2). Raises BeingRead while
+    another process may be at it.
     """
     insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
     new = {"state": IncomingState.READING, "reason": Reason.NONE, "size": size, "received_at": now, "raw": raw[:COPY]}
@@ -79,11 +94,18 @@ def begin(digest: str, raw: bytes, size: int, now: datetime) -> int | None:
     mail = db.session.scalars(sa.select(Incoming).where(Incoming.digest == digest).with_for_update()).one()
     if mail.state is not IncomingState.READING:
         return None
+    if mail.tried_at is not None and timedelta() <= now - mail.tried_at < READING_TAKES:
+        raise BeingRead
     if mail.tries >= MOST_TRIES:
         mail.state, mail.reason = IncomingState.ASIDE, Reason.UNREADABLE
         return None
-    mail.tries += 1
+    mail.tries, mail.tried_at = mail.tries + 1, now
     return mail.id
+
+
+def state_of(digest: str) -> IncomingState | None:
+    """What became of this mail; reads."""
+    return db.session.scalar(sa.select(Incoming.state).where(Incoming.digest == digest))
 
 
 def locked(incoming_id: int) -> Incoming:
@@ -185,14 +207,14 @@ def failing() -> Mailbox | None:
     return db.session.scalars(sa.select(Mailbox).where(Mailbox.failing_since.is_not(None)).limit(1)).first()
 
 
-def reached(name: str, uid_validity: int, now: datetime) -> Mailbox:
-    """The mailbox answers. Another UIDVALIDITY means that its UIDs begin anew."""
-    found = db.session.get(Mailbox, name, with_for_update=True) or Mailbox(name=name, uid_validity=0, last_uid=0)
-    db.session.add(found)
+def reached(name: str, uid_validity: int, now: datetime) -> Start:
+    """The mailbox answers. Another UIDVALIDITY means that its UIDs begin anew: then two days are read again."""
+    found = _mailbox(name)
+    since = found.seen_at - OVERLAP if found.seen_at else None
     if found.uid_validity != uid_validity:
         found.uid_validity, found.last_uid = uid_validity, 0
     found.seen_at, found.failing_since, found.error = now, None, ""
-    return found
+    return Start(found.last_uid, since)
 
 
 def advance(name: str, uid_validity: int, uid: int) -> None:
@@ -207,6 +229,13 @@ def advance(name: str, uid_validity: int, uid: int) -> None:
 
 def unreachable(name: str, error: str, now: datetime) -> None:
     """The mailbox does not answer; since when is kept."""
-    found = db.session.get(Mailbox, name, with_for_update=True) or Mailbox(name=name, uid_validity=0, last_uid=0)
-    db.session.add(found)
+    found = _mailbox(name)
     found.failing_since, found.error = found.failing_since or now, error[:200]
+
+
+def _mailbox(name: str) -> Mailbox:
+    """Its row, locked; made by whoever comes first."""
+    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    adding = insert(Mailbox).values(name=name, uid_validity=0, last_uid=0, error="")
+    db.session.execute(adding.on_conflict_do_nothing(index_elements=["name"]))
+    return db.session.scalars(sa.select(Mailbox).where(Mailbox.name == name).with_for_update()).one()

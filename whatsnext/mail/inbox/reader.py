@@ -10,7 +10,7 @@ import selectors
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -35,12 +35,15 @@ class Envelope:
     authserv_id: str = ""
 
 
-def fingerprint(raw: bytes) -> str:
-    """The same for one mail however it came: what servers write above it does not count, nor do ends of lines."""
+def fingerprint(raw: bytes, size: int) -> str:
+    """The same for one mail however it came: what servers write above it does not count, nor do ends of lines.
+
+    `size` is that of the whole mail; of one that is too large only the header counts.
+    """
     head, _gap, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
     lines = re.sub(rb"\n[ \t]+", b" ", head[: parsing.LONGEST_HEADER]).split(b"\n")
     stable = sorted(line for line in lines if line.partition(b":")[0].strip().lower().decode("latin-1") in _STABLE)
-    whole = body.rstrip(b"\n") if len(raw) <= parsing.LARGEST else b"too large"
+    whole = body.rstrip(b"\n") if size <= parsing.LARGEST else b"too large"
     return hashlib.sha256(b"\n".join([*stable, b"", whole])).hexdigest()
 
 
@@ -55,7 +58,7 @@ class Reader:
     def read(self, raw: bytes, envelope: Envelope) -> Reading:
         """What this mail is. A mail that breaks or stalls the process is refused, and the next one has a new one."""
         if len(raw) > parsing.LARGEST:
-            return Reading(refused="size")
+            return self.read_head(raw, envelope)
         try:
             told = self._ask(raw, envelope)
         except (OSError, ValueError) as reason:
@@ -64,6 +67,11 @@ class Reader:
         if "refused" in told:
             return Reading(refused=str(told["refused"]))
         return _reading(told)
+
+    def read_head(self, raw: bytes, envelope: Envelope) -> Reading:
+        """Who wrote a mail that is too large to be read, as far as its header says (safety.md M1)."""
+        head = self.read(parsing.head_of(raw) + b"\r\n\r\n", envelope)
+        return replace(head, refused="size", answer=None)
 
     def close(self) -> None:
         """End the process."""

@@ -426,3 +426,11 @@ def test_nothing_else_is_owed_by_looking(make, client):
     for _ in range(10):
         client.page(link(mine))
     assert db.session.query(Message).count() == 0
+
+
+def test_the_join_link_of_a_protected_talk_is_for_the_person_not_for_the_link(make, client, own):
+    talk = make.event(places_online=3, protected=True)
+    mine = make.registration(talk)
+    page = client.page(link(mine))
+    assert (talk.join_link in page.text, "Anmelden und ansehen" in page.text) == (False, True)
+    assert talk.join_link in own(mine).page(link(mine)).text

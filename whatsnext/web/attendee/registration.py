@@ -43,6 +43,7 @@ def show(mine: Registration, key: str, *, own: bool) -> str:
     talk, now = mine.event, clock.now()
     places = waiting_list.places([talk])[talk.id]
     standing = catalogue.state(talk, places, now)
+    joins = mine.status is Status.CONFIRMED and mine.mode is Mode.ONLINE and standing is not Standing.CANCELLED
     coming = talk.state is EventState.PUBLISHED and talk.starts_at is not None and now < talk.starts_at
     return render_template(
         "attendee/registration.html",
@@ -57,7 +58,8 @@ def show(mine: Registration, key: str, *, own: bool) -> str:
         done=_done().get(request.args.get("done", ""), ""),
         active=mine.status in ACTIVE and standing is not Standing.CANCELLED,
         confirmed=mine.status is Status.CONFIRMED,
-        joins=mine.status is Status.CONFIRMED and mine.mode is Mode.ONLINE and standing is not Standing.CANCELLED,
+        joins=joins and (own or not talk.protected),
+        shielded=joins and talk.protected and not own,
         can_undo=coming and mine.status is Status.CANCELLED and mine.cancelled_by is CancelledBy.ATTENDEE,
         coming=coming,
         over=standing is Standing.PAST,

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from tests.factories import NOON
 from whatsnext.db import db, write
 from whatsnext.errors import NotFound, RecipientsChanged
-from whatsnext.models import Kind, Mailing, Message, MessageState, Status
-from whatsnext.services import mailings, recipients
+from whatsnext.models import CancelledBy, Kind, Mailing, Message, MessageState, Status
+from whatsnext.services import invitations, mailings, recipients
 from whatsnext.services.mailings import Words
 from whatsnext.services.participants import Search, Show
 from whatsnext.services.recipients import Act, Choice
@@ -120,17 +120,40 @@ def test_delivery_counts_every_state(make):
     assert mailings.of_event(talk.id) == [(mailing, 8)]
 
 
-def test_a_failed_mail_is_tried_again(make, owed):
+def fail(mail):
+    """As delivery does it: what the mail said is forgotten."""
+    with write():
+        mail.state, mail.facts, mail.error = MessageState.FAILED, {}, "This address does not exist."
+
+
+def test_a_failed_mail_is_tried_again_with_the_same_words(make, owed):
     talk = make.event()
-    one = make.registration(talk)
+    one = make.registration(talk, person=make.person(name="Ada"))
     mailing = send(talk, make.organiser())
     mail = db.session.scalars(sa.select(Message)).one()
-    with write():
-        mail.state, mail.error = MessageState.FAILED, "This address does not exist."
+    fail(mail)
     assert owed() == []
-    with write():
-        mailings.retry(talk.id, mailing.id, mail.id, NOON)
+    for _each in range(2):
+        with write():
+            mailings.retry(talk.id, mailing.id, mail.id, NOON)
     assert owed() == [(Kind.ORGANISER_MESSAGE, one)]
+    assert facts() == [{"subject": "Raum geändert", "body": "Guten Tag Ada,\nwir sind im Saal."}]
+
+
+def test_any_failed_mail_about_a_registration_finds_its_words_again(make, owed):
+    talk = make.event()
+    here = make.registration(talk)
+    gone = make.registration(talk, Status.CANCELLED, cancelled_by=CancelledBy.ORGANISER)
+    mails = [make.message(kind, here) for kind in (Kind.INVITATION, Kind.UPDATE)]
+    mails.append(make.message(Kind.CANCELLATION, gone))
+    for mail in mails:
+        fail(mail)
+        with write():
+            mailings.retry_one(mail.registration, mail.id, NOON)
+    assert owed() == [(Kind.INVITATION, here), (Kind.UPDATE, here), (Kind.CANCELLATION, gone)]
+    assert facts() == [{}, {"before": invitations.facts(talk), "text": ""}, {"by": "organiser"}]
+    with pytest.raises(NotFound), write():
+        mailings.retry_one(gone, mails[0].id, NOON)
 
 
 def test_stopping_leaves_unsent_what_has_not_gone(make):

@@ -166,6 +166,49 @@ def test_a_form_that_was_open_too_long_keeps_everything(make, client, owed, talk
     assert owed() == []
 
 
+def test_if_those_ticked_are_gone_the_words_stay_and_others_can_be_chosen(make, client, owed, talk):
+    ticked = make.registration(talk)
+    make.registration(talk)
+    changes = {"p": [ticked.ref], "action": "message"}
+    page = Page(client.submit(f"/organise/events/{talk.id}/participants", changes, form="form"))
+    with write():
+        ticked.status = Status.CANCELLED
+    page = Page(client.submit(page, TYPED, form="form"))
+    assert (page.status, page.form("form").values["subject"]) == (422, ["Raum geändert"])
+    assert "Es ist niemand ausgewählt." in page.text
+    assert "An 1 Person senden" in Page(client.submit(page, {"to": "confirmed"}, form="form")).text
+    assert owed() == []
+
+
+def test_if_everyone_is_gone_at_the_button_the_words_stay(make, client, owed, talk):
+    one = make.registration(talk)
+    page = preview(client, talk)
+    with write():
+        one.status = Status.CANCELLED
+    page = Page(client.submit(page, {"action": "send"}, form="form"))
+    assert (page.status, page.form("form").values["subject"]) == (422, ["Raum geändert"])
+    assert owed() == []
+
+
+@pytest.mark.parametrize("action", ["send", "test", "edit"])
+@pytest.mark.parametrize("seal", ["", "gefälscht"])
+def test_a_seal_that_is_not_ours_sends_nothing_and_keeps_the_words(make, client, talk, action, seal):
+    make.registration(talk)
+    page = Page(client.submit(preview(client, talk), {"action": action, "seal": seal}, form="form"))
+    assert page.status in (200, 422)
+    assert page.form("form").values["subject"] == ["Raum geändert"]
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Mailing)) == 0
+
+
+def test_a_wrong_entry_keeps_those_who_were_ticked(make, client, talk):
+    ticked = make.registration(talk, person=make.person(name="Ada"))
+    make.registration(talk, person=make.person(name="Grace"))
+    changes = {"p": [ticked.ref], "action": "message"}
+    page = Page(client.submit(f"/organise/events/{talk.id}/participants", changes, form="form"))
+    page = Page(client.submit(page, {**TYPED, "subject": ""}, form="form"))
+    assert (page.status, "Ada" in page.text, "Grace" in page.text) == (422, True, False)
+
+
 # --- delivery --------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import defer, joinedload
@@ -12,7 +13,7 @@ from sqlalchemy.orm import defer, joinedload
 from whatsnext import i18n
 from whatsnext.db import db
 from whatsnext.errors import NotFound
-from whatsnext.models import Event, Kind, Mailing, Message, MessageState, Person
+from whatsnext.models import Event, Kind, Mailing, Message, MessageState, Person, Registration
 from whatsnext.services import invitations, outbox, recipients, waiting_list
 from whatsnext.services.recipients import Act, Recipients
 
@@ -152,11 +153,14 @@ def troubled(mailing: Mailing) -> list[Message]:
 
 
 def retry(event_id: int, mailing_id: int, message_id: int, now: datetime) -> None:
-    """Try one failed mail of this mailing again. Raises NotFound."""
+    """Try one failed mail of this mailing again; nothing happens if it is on its way already. Raises NotFound."""
     mailing = _one(event_id, mailing_id)
-    if db.session.scalar(sa.select(Message.mailing_id).where(Message.id == message_id)) != mailing.id:
-        raise NotFound
-    outbox.retry_failed(message_id, event_id, now)
+    _try_again(Message.mailing_id == mailing.id, message_id, now)
+
+
+def retry_one(registration: Registration, message_id: int, now: datetime) -> None:
+    """Try one failed mail about this registration again; nothing happens if it is on its way. Raises NotFound."""
+    _try_again(Message.registration_id == registration.id, message_id, now)
 
 
 def stop(event_id: int, mailing_id: int, now: datetime) -> int:
@@ -173,6 +177,32 @@ def stop(event_id: int, mailing_id: int, now: datetime) -> int:
         .execution_options(synchronize_session=False)
     )
     return len(stopped.all())
+
+
+def _try_again(whose: sa.ColumnElement[bool], message_id: int, now: datetime) -> None:
+    """A failed mail has forgotten what it said: it says it again from what is kept elsewhere."""
+    message = db.session.scalar(sa.select(Message).where(Message.id == message_id, whose).with_for_update())
+    if message is None or message.event_id is None:
+        raise NotFound
+    if message.state is MessageState.FAILED:
+        outbox.retry_failed(message_id, message.event_id, now)
+        message.facts = _said(message)
+
+
+def _said(message: Message) -> dict[str, Any]:
+    """What this mail has to say, as far as it is not in the registration and the talk anyway."""
+    registration, event = message.registration, message.event
+    if registration is None or event is None:
+        return {}
+    if message.mailing_id is not None:
+        mailing = db.session.get_one(Mailing, message.mailing_id)
+        with i18n.speaking(message.language):
+            return Words(mailing.subject, mailing.body).filled(event, registration.name)
+    if message.kind is Kind.UPDATE:  # the old state is gone: the mail shows the present one
+        return {"before": invitations.facts(event), "text": ""}
+    if message.kind is Kind.CANCELLATION and registration.cancelled_by is not None:
+        return {"by": registration.cancelled_by.value}
+    return {}
 
 
 def _one(event_id: int, mailing_id: int) -> Mailing:

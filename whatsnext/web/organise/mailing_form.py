@@ -87,11 +87,11 @@ def send_form(seal: str, words: Words) -> SendForm:
     return SendForm(formdata=None, seal=seal, subject=words.subject, body=words.body)
 
 
-def edit_again(form: SendForm, choice: Choice) -> MessageForm:
-    """Back from the preview with everything kept."""
-    group = choice.search is not None and not choice.search.words
-    to = choice.search.show.value if choice.search and group else ""
-    seal = "" if group else form.seal.data
+def edit_again(form: SendForm, choice: Choice | None) -> MessageForm:
+    """Back from the preview with everything kept; without a choice the people are to be chosen anew."""
+    search = choice.search if choice else None
+    to = search.show.value if search and not search.words else ""
+    seal = form.seal.data if choice and not to else ""
     return MessageForm(formdata=None, seal=seal, to=to, subject=form.subject.data, body=form.body.data)
 
 

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from whatsnext import clock
 from whatsnext.db import write
-from whatsnext.errors import Conflict, DomainError, NobodyToTell
+from whatsnext.errors import Conflict, DomainError, LinkExpired, LinkInvalid
 from whatsnext.i18n import gettext as _
 from whatsnext.models import Event, Kind, Person
 from whatsnext.services import mailings, participants, recipients
@@ -25,18 +25,15 @@ from whatsnext.web.organise.mailing_form import MessageForm, SendForm
 def mailing_new(event_id: int) -> ResponseReturnValue:
     """Write, then look: nothing is sent here."""
     event, form, now = participants.event(event_id), MessageForm(), clock.now()
-    chosen = None
     if form.validate_on_submit():
         try:
             chosen = recipients.choose(form.choice(event_id, now))
-        except NobodyToTell as error:
+        except DomainError as error:
             form.refuse(error)
         else:
             seal = recipients.seal(chosen, now, (form.words.subject, form.words.body))
             return show_preview(event, mailing_form.send_form(seal, form.words), chosen)
-    elif form.seal.data:
-        chosen = recipients.choose(form.choice(event_id, now))
-    return show_form(event, form, chosen)
+    return show_form(event, form)
 
 
 @bp.post("/events/<int:event_id>/message/send")
@@ -53,7 +50,7 @@ def mailing_send(event_id: int) -> ResponseReturnValue:
             sent = mailings.send(event_id, form.seal.data, form.words, author, now)
     except Conflict as error:
         return _show_anew(event, form, error, now)
-    except NobodyToTell as error:
+    except DomainError as error:
         form.refuse(error)
         return _write_on(event, form, now)
     return redirect(url_for(".mailing", event_id=event_id, mailing_id=sent.id), 303)
@@ -76,8 +73,9 @@ def mailing_stop(event_id: int, mailing_id: int) -> ResponseReturnValue:
     return _do(event_id, mailing_id, done, lambda now: mailings.stop(event_id, mailing_id, now))
 
 
-def show_form(event: Event, form: MessageForm, chosen: Recipients | None = None) -> tuple[str, int]:
-    """The page to write on; `chosen` where the people were ticked on the list."""
+def show_form(event: Event, form: MessageForm) -> tuple[str, int]:
+    """The page to write on, with the people who were ticked on the list, if any of them can still be meant."""
+    chosen = _ticked(event, form)
     form.name_groups(participants.counts(event.id))
     page = render_template(
         "organise/mailings/form.html",
@@ -88,6 +86,17 @@ def show_form(event: Event, form: MessageForm, chosen: Recipients | None = None)
         earlier=mailings.of_event(event.id),
     )
     return page, form.status
+
+
+def _ticked(event: Event, form: MessageForm) -> Recipients | None:
+    """Those whom the form's seal means; a seal that means nobody any more is dropped, so that others can be chosen."""
+    if not form.seal.data:
+        return None
+    try:
+        return recipients.choose(form.choice(event.id, clock.now()))
+    except DomainError:
+        form.seal.data, form.seal.raw_data = "", None
+        return None
 
 
 def show_preview(event: Event, form: SendForm, chosen: Recipients, tested: str = "") -> tuple[str, int]:
@@ -109,19 +118,21 @@ def show_preview(event: Event, form: SendForm, chosen: Recipients, tested: str =
 
 def _test(event: Event, form: SendForm, author: Person, now: datetime) -> tuple[str, int]:
     """Owe the author the mail, and show the preview as it was."""
+    choice = recipients.sealed_choice(form.seal.data, event.id, now)
     with write():
         mailings.send_test(event.id, form.words, author, now)
-    choice = recipients.sealed_choice(form.seal.data, event.id, now)
     return show_preview(event, form, recipients.choose(choice), tested=author.email)
 
 
 def _write_on(event: Event, form: SendForm, now: datetime) -> tuple[str, int]:
-    """Back to the page to write on, with what is wrong if anything is."""
-    choice = recipients.sealed_choice(form.seal.data, event.id, now)
-    again = mailing_form.edit_again(form, choice)
+    """Back to the page to write on, with every word kept and what is wrong, if anything is."""
+    try:
+        again = mailing_form.edit_again(form, recipients.sealed_choice(form.seal.data, event.id, now))
+    except (LinkExpired, LinkInvalid):
+        again = mailing_form.edit_again(form, None)
     again.form_errors = [*form.form_errors, *form.csrf_token.errors]
     again.subject.errors, again.body.errors = form.subject.errors, form.body.errors
-    page, _status = show_form(event, again, recipients.choose(choice) if again.seal.data else None)
+    page, _status = show_form(event, again)
     return page, form.status
 
 

@@ -13,7 +13,7 @@ from whatsnext.db import write
 from whatsnext.errors import DomainError, NotFound
 from whatsnext.i18n import gettext as _
 from whatsnext.models import CancelledBy, Event
-from whatsnext.services import outbox, registrations, waiting_list
+from whatsnext.services import mailings, registrations, waiting_list
 from whatsnext.services import participants as everyone
 from whatsnext.services.participants import Row, Search, Show
 from whatsnext.web import guards
@@ -95,9 +95,8 @@ def participant_invite(event_id: int, ref: str) -> ResponseReturnValue:
 @bp.post("/events/<int:event_id>/participants/<ref>/retry/<int:message_id>")
 def participant_retry(event_id: int, ref: str, message_id: int) -> ResponseReturnValue:
     row = everyone.one(event_id, ref)
-    if message_id not in {mail.id for mail in everyone.mails(row.registration)}:
-        raise NotFound
-    return _act_on_one(row, _("The mail is tried again."), lambda now: outbox.retry_failed(message_id, event_id, now))
+    done = _("The mail is tried again.")
+    return _act_on_one(row, done, lambda now: mailings.retry_one(row.registration, message_id, now))
 
 
 @bp.route("/events/<int:event_id>/participants.csv", methods=["GET", "POST"])
@@ -164,6 +163,8 @@ def _act_on_one(row: Row, done: str, act: Callable[[datetime], object]) -> Respo
         try:
             with write():
                 act(clock.now())
+        except NotFound:
+            raise
         except DomainError as error:
             form.refuse(error)
         else:

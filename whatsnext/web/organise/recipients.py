@@ -40,7 +40,7 @@ def participants_selected(event_id: int) -> ResponseReturnValue:
         form.refuse(error)
         return show_list(event, search, form)
     if chosen.choice.act is Act.MESSAGE:
-        return show_form(event, message_form(recipients.seal(chosen, now)), chosen)
+        return show_form(event, message_form(recipients.seal(chosen, now)))
     return _preview(event, chosen, SealedForm(formdata=None, seal=recipients.seal(chosen, now)), now)
 
 

@@ -137,6 +137,18 @@ def test_signing_out_ends_the_state_on_the_server(client, make):
     assert "E-Mail-Adresse" in client.page("/my-registrations").text
 
 
+def test_signing_out_everywhere_ends_every_browser(app, client, make):
+    ada = make.person()
+    other, stranger = app.test_client(), app.test_client()
+    for browser, person in ((client, ada), (other, ada), (stranger, make.person())):
+        browser.sign_in(person)
+    page = client.page("/my-registrations")
+    action, values = page.form("/sign-out").filled({})
+    assert client.post(action, data={**values, "action": "everywhere"}).location == "/"
+    asked = ["E-Mail-Adresse" in browser.page("/my-registrations").text for browser in (client, other, stranger)]
+    assert asked == [True, True, False]
+
+
 def test_signing_out_with_an_old_form_asks_once_more(client, make):
     client.sign_in(make.person())
     answer = client.post("/sign-out", data={"csrf_token": "old"})

@@ -98,20 +98,6 @@ def protect(bp: Blueprint, right: Right) -> None:
     bp.before_request(lambda: require(right))
 
 
-def needs(right: Right) -> Callable[[View[Given]], View[Given]]:
-    """Let nobody without `right` into this page."""
-
-    def guard(view: View[Given]) -> View[Given]:
-        @wraps(view)
-        def guarded(*args: Given.args, **kwargs: Given.kwargs) -> ResponseReturnValue:
-            refused = require(right)
-            return view(*args, **kwargs) if refused is None else refused
-
-        return guarded
-
-    return guard
-
-
 def fresh(view: View[Given]) -> View[Given]:
     """Ask for a proof younger than ten minutes before this page (safety.md I12): sign in once more."""
 

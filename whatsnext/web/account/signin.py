@@ -113,10 +113,13 @@ def sign_out() -> ResponseReturnValue:
     form = Form()
     if not form.validate_on_submit():
         return render_template("account/sign_out.html", form=form), form.status
-    secret = session.get(guards.SIGNED_IN)
+    person, secret = guards.viewer(), session.get(guards.SIGNED_IN)
+    person_id = person.id if person and request.form.get("action") == "everywhere" else None
     session.clear()
-    if isinstance(secret, str):
-        with write():
+    with write():
+        if person_id is not None:
+            signin.end_everywhere(person_id)
+        elif isinstance(secret, str):
             signin.sign_out(secret)
     return redirect(url_for("public.home"), 303)
 

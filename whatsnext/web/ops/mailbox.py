@@ -30,9 +30,15 @@ def mailbox() -> ResponseReturnValue:
 @bp.get("/mailbox/<mail>")
 def mailbox_message(mail: str) -> ResponseReturnValue:
     kept = _mail(mail)
-    facts, problem = _calendar(kept)
+    facts, description, problem = _calendar(kept)
     html = render_template(
-        "ops/message.html", mail=kept, at=i18n.moment(kept.at, ZONE), kind=_kind(kept), facts=facts, problem=problem
+        "ops/message.html",
+        mail=kept,
+        at=i18n.moment(kept.at, ZONE),
+        kind=_kind(kept),
+        facts=facts,
+        description=description,
+        problem=problem,
     )
     response = Response(html)
     policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -81,15 +87,15 @@ def _kind(mail: Kept) -> str:
     }.get(mail.method, _("message without calendar part"))
 
 
-def _calendar(mail: Kept) -> tuple[list[tuple[str, str]], str]:
-    """The calendar part as terms and words, and what is wrong with it, if anything."""
+def _calendar(mail: Kept) -> tuple[list[tuple[str, str]], str, str]:
+    """The calendar part as terms and words, its description, and what is wrong with it, if anything."""
     if not mail.calendar:
-        return [], ""
+        return [], "", ""
     try:
         found = reading.in_words(mail.calendar)
     except ValueError as error:
-        return [], str(error)
-    return [
+        return [], "", str(error)
+    facts = [
         (_("Method"), f"{found.method} – {_kind(mail)}"),
         (_("Title"), found.summary),
         (_("When"), i18n.span(found.start, found.end, found.zone)),
@@ -99,5 +105,5 @@ def _calendar(mail: Kept) -> tuple[list[tuple[str, str]], str]:
         (_("Identifier (UID)"), found.uid),
         (_("Answers go to"), f"{found.organizer_name} <{found.organizer}>"),
         (_("For"), f"{found.attendee_name} <{found.attendee}> ({found.partstat})"),
-        (_("Description"), found.description),
-    ], ""
+    ]
+    return facts, found.description, ""

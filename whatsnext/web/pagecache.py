@@ -152,8 +152,12 @@ def _keep(shown: Shown, key: tuple[Any, ...], now: datetime, slot_ends: datetime
 
 def _release(app: Flask) -> str:
     """What else a page is made of: the code, the templates, the texts, the settings. The same in every process."""
-    files = (file for folder in SOURCES for file in folder.rglob("*") if file.suffix in (".html", ".py", ".mo"))
-    newest = max(file.stat().st_mtime_ns for file in files)
     settings = app.config["SETTINGS"].model_dump(exclude={"secret_key", "mail_password"})
-    made_of = (newest, settings, app.config["SECRET_KEY"])
+    made_of = (_newest_source(), settings, app.config["SECRET_KEY"])
     return hashlib.sha256(repr(made_of).encode()).hexdigest()
+
+
+@functools.cache
+def _newest_source() -> int:
+    files = (file for folder in SOURCES for file in folder.rglob("*") if file.suffix in (".html", ".py", ".mo"))
+    return max(file.stat().st_mtime_ns for file in files)

@@ -54,6 +54,12 @@ def test_mails_held_by_the_brake_wait_for_someone(make):
     assert to_do() == [ToDo(Need.HELD, number=1)]
 
 
+def test_reports_of_barriers_that_reached_nobody_are_told(make):
+    for state in (MessageState.FAILED, MessageState.LAPSED, MessageState.SENT):
+        make.message(Kind.BARRIER_REPORT, make.person(), state=state)
+    assert to_do() == [ToDo(Need.REPORTS, number=2)]
+
+
 def test_a_draft_says_what_it_lacks(make):
     bare = make.draft(starts_at=None, places_on_site=0)
     no_host = make.draft(**complete(make, host_id=None))
@@ -163,7 +169,7 @@ def test_the_number_of_questions_does_not_grow_with_the_talks(make, query_count,
         assert len(items) == 3 * number
         assert len(over[0]) == number
         assert {item.event.theme.name for item in items if item.need is Need.NO_HOST}
-    assert len(queries) == 10
+    assert len(queries) == 11
 
 
 def test_what_is_over_is_not_coming(make):

@@ -73,6 +73,17 @@ def test_everything_to_do_is_a_sentence_with_one_way_on(make, client):
 
 
 @pytest.mark.usefixtures("_pages_written")
+def test_lost_reports_of_barriers_and_an_old_statement_are_told(make, client, at):
+    at(NOON + timedelta(days=336))
+    client.sign_in(make.organiser())
+    make.message(Kind.BARRIER_REPORT, make.person(), state=MessageState.FAILED)
+    page = client.page("/organise/")
+    assert "1 Meldung einer Barriere hat niemanden erreicht." in page.text
+    assert ("/organise/series", "Adresse prüfen") in page.links
+    assert ("/organise/pages/barrierefreiheit/de", "Erklärung erneuern") in page.links
+
+
+@pytest.mark.usefixtures("_pages_written")
 def test_mails_held_by_the_brake_are_released_by_a_button(make, client, owed):
     one = make.registration(make.event(), Status.HELD)
     make.message(Kind.CONFIRMATION_REQUEST, one, state=MessageState.HELD)
@@ -124,7 +135,7 @@ def test_the_page_asks_as_much_for_three_talks_as_for_one(make, client, query_co
     client.page("/organise/")
     with query_count() as queries:
         assert client.page("/organise/").status == 200
-    assert len(queries) == 12
+    assert len(queries) == 13
 
 
 def test_a_talk_long_over_is_not_coming(make, client, at):

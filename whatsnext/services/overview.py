@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
 from whatsnext.db import db
-from whatsnext.models import Event, EventState, Message, MessageState, Mode, Registration, Series, Status, Theme
+from whatsnext.models import Event, EventState, Kind, Message, MessageState, Mode, Registration, Series, Status, Theme
 from whatsnext.services import catalogue, pages, participants, waiting_list
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.participants import Show
@@ -28,6 +28,7 @@ class Need(StrEnum):
 
     UNDELIVERED = "undelivered"
     HELD = "held"
+    REPORTS = "reports"
     NO_HOST = "no_host"
     INCOMPLETE = "incomplete"
     NO_JOIN_LINK = "no_join_link"
@@ -131,6 +132,8 @@ def to_do(talks: list[Talk], unpublished: list[Event], now: datetime) -> list[To
     found = _undelivered(now)
     if held := _held():
         found.append(ToDo(Need.HELD, number=held))
+    if lost := _lost_reports(now):
+        found.append(ToDo(Need.REPORTS, number=lost))
     for talk in talks:
         found += _about_talk(talk, now)
     found += _needs(talks)
@@ -175,6 +178,20 @@ def _undelivered(now: datetime) -> list[ToDo]:
 def _held() -> int:
     held = sa.select(sa.func.count()).select_from(Message).where(Message.state == MessageState.HELD)
     return db.session.scalar(held) or 0
+
+
+def _lost_reports(now: datetime) -> int:
+    """Reports of barriers that reached nobody."""
+    lost = (
+        sa.select(sa.func.count())
+        .select_from(Message)
+        .where(
+            Message.kind == Kind.BARRIER_REPORT,
+            Message.state.in_(participants.UNDELIVERED),
+            Message.created_at > now - LOOK_BACK,
+        )
+    )
+    return db.session.scalar(lost) or 0
 
 
 def _about_talk(talk: Talk, now: datetime) -> list[ToDo]:

@@ -117,6 +117,13 @@ def _line(item: ToDo) -> Line:
             item.number,
         )
         return Line(sentence, ngettext("Release %(num)s mail", "Release %(num)s mails", item.number))
+    if item.need is Need.REPORTS:
+        sentence = ngettext(
+            "%(num)s report of a barrier reached nobody. Is the mail address of the organisers right?",
+            "%(num)s reports of barriers reached nobody. Is the mail address of the organisers right?",
+            item.number,
+        )
+        return Line(sentence, _("Check the address"), url_for(".series_list"))
     if item.need is Need.STATEMENT:
         sentence = _("The statement on accessibility is to be renewed every year; the last change was 11 months ago.")
         return Line(sentence, _("Renew the statement"), url_for(".page_edit", slug=pages.STATEMENT, language="de"))

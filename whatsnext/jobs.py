@@ -1,4 +1,4 @@
-"""The worker: delivers what is owed, takes in what comes and does what is due, as a thread of `serve` or as a process of its own.
+"""The worker: delivers what is owed, takes in mails, does what is due; a thread of `serve` or a process of its own.
 
 However many workers there are, a mail goes out by one of them (its lease) and a periodic job is done by one of them
 (its row in job_run). A failing mail or job is logged and comes again.

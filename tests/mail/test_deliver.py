@@ -16,6 +16,7 @@ from whatsnext.db import db, write
 from whatsnext.i18n import LANGUAGES
 from whatsnext.mail import deliver
 from whatsnext.models import EventState, Kind, Message, MessageState, Registration, Status
+from whatsnext.services import outbox
 
 
 @pytest.fixture
@@ -248,6 +249,20 @@ def test_a_retry_sends_the_same_bytes(
     assert send_all() == 1
     assert smtp.mails[0].raw.rstrip() == first.rstrip()
     assert smtp.mails[0].message["Date"].datetime == NOON
+
+
+def test_an_update_that_failed_can_be_sent_again_without_what_it_has_forgotten(
+    post: Flask, make: Make, smtp: MailServer
+) -> None:
+    message = owed(make, Kind.UPDATE)
+    smtp.answers[message.recipient] = "550 5.1.1 no such mailbox"
+    send_all()
+    smtp.answers.clear()
+    assert message.event_id is not None
+    with write():
+        outbox.retry_failed(message.id, message.event_id, NOON)
+    assert send_all() == 1
+    assert smtp.mails[0].part("text/plain").startswith("Zu dieser Veranstaltung hat sich etwas geändert.")
 
 
 def test_pauses_grow_and_are_never_quite_alike(post: Flask, make: Make, smtp: MailServer) -> None:

@@ -112,9 +112,10 @@ def offer(message: Message, _now: datetime) -> Context:
 
 
 def update(message: Message, _now: datetime) -> Context:
-    """Old and new side by side, as far as this person may read both."""
+    """Old and new side by side, as far as this person may read both; only the new once the old is forgotten."""
     own = registration_of(message)
-    before, after = message.facts["before"], invitations.facts(own.event)
+    after = invitations.facts(own.event)
+    before = message.facts.get("before", after)
     rows = [*_mode_change(message, own), *invitations.changes(before, after)]
     shown = [row for row in rows if row.public or join_link(own)]
     moved = any(before[key] != after[key] for key in ("starts", "ends", "zone"))

@@ -102,3 +102,12 @@ def test_the_code_is_a_picture_without_style_or_script(make, client):
     assert response.mimetype == "image/svg+xml"
     assert re.findall(r"style=|<script|href", response.get_data(as_text=True)) == []
     assert response.get_data(as_text=True).startswith("<svg")
+
+
+def test_the_file_of_a_protected_talk_holds_the_join_link_for_the_person_only(make, client):
+    talk = make.event(places_online=3, join_link="https://video.example/raum", protected=True)
+    mine = make.registration(talk, mode=Mode.ONLINE)
+    by_link = f"/registrations/{registrations.manage_token(mine)}/calendar.ics"
+    assert "video.example" not in client.get(by_link).get_data(as_text=True)
+    client.sign_in(mine.person)
+    assert "video.example" in client.get(by_link).get_data(as_text=True)

@@ -210,3 +210,36 @@ def test_the_page_is_the_same_an_hour_before_and_another_one_after_it_began(make
     assert "Die Veranstaltung hat begonnen." in client.page("/events/t").text
     at(NOON + timedelta(minutes=151))
     assert "Diese Veranstaltung ist beendet." in client.page("/events/t").text
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (Status.WAITING, "Sie stehen auf der Warteliste."),
+        (Status.HELD, "Ihre Anmeldung ist noch nicht bestätigt."),
+    ],
+)
+def test_whoever_waits_or_has_not_confirmed_reads_that(make, client, status, words):
+    talk, person = make.event(slug="t"), make.person()
+    make.registration(talk, status, person=person)
+    client.sign_in(person)
+    assert words in client.page("/events/t").text
+
+
+def test_a_move_whose_old_end_nobody_kept_names_the_old_start(make, client):
+    make.event(slug="t", previous_starts_at=at_utc("2026-02-12T13:00"))
+    assert "bisher: Do., 12. Februar 2026, 14:00 Uhr (Berlin)" in client.page("/events/t").text
+
+
+def test_a_draft_with_nothing_but_a_title_can_be_looked_at(make, organiser):
+    draft = make.draft(title="Nur ein Titel", starts_at=None, on_site=False)
+    page = organiser.page(f"/organise/events/{draft.id}/preview")
+    assert "Die Zeit steht noch nicht fest" in page.text
+    assert "Anmeldung öffnet später" in page.text
+
+
+def test_the_form_of_a_preview_sends_nothing(make, organiser):
+    draft = make.draft()
+    page = organiser.page(f"/organise/events/{draft.id}/preview")
+    assert "In der Vorschau sendet das Formular nichts." in page.text
+    assert [form.action for form in page.forms if form.action.endswith("/signup")] == []

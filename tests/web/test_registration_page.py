@@ -434,3 +434,12 @@ def test_the_join_link_of_a_protected_talk_is_for_the_person_not_for_the_link(ma
     page = client.page(link(mine))
     assert (talk.join_link in page.text, "Anmelden und ansehen" in page.text) == (False, True)
     assert talk.join_link in own(mine).page(link(mine)).text
+
+
+def test_saving_details_as_they_are_changes_nothing(make, own):
+    mine = make.registration(make.event(), needs="Ein Platz ohne Stufen", needs_consent_at=NOON)
+    browser = own(mine)
+    before = robot.rows()
+    answer = browser.submit(link(mine, "/change"), form=link(mine, "/change"))
+    assert "Es hat sich nichts geändert." in browser.page(answer.location).text
+    assert robot.rows() == before

@@ -35,6 +35,7 @@ EVERYONE = {
     "public.resend",
     "public.series",
     "public.sign_up",
+    "public.sign_up_page",
     "public.theme",
     "public.themes",
 }

@@ -75,7 +75,11 @@ def test_it_works_in_a_browser_that_takes_no_cookies(make, app, owed):
     [
         (
             {},
-            ["Name: Diese Angabe fehlt noch.", "E-Mail-Adresse: Diese Angabe fehlt noch.", "Behörde oder Organisation: Diese Angabe fehlt noch."],
+            [
+                "Name: Diese Angabe fehlt noch.",
+                "E-Mail-Adresse: Diese Angabe fehlt noch.",
+                "Behörde oder Organisation: Diese Angabe fehlt noch.",
+            ],
         ),
         ({**FILLED, "email": "kim@"}, ["E-Mail-Adresse: Es fehlt der Teil nach dem @-Zeichen."]),
         (
@@ -83,7 +87,10 @@ def test_it_works_in_a_browser_that_takes_no_cookies(make, app, owed):
             ["Willigen Sie in die Nutzung ein oder löschen Sie die Angabe zum Bedarf."],
         ),
         ({**FILLED, "mode": "on_the_moon"}, ["Wie nehmen Sie teil? Wählen Sie eine der beiden Möglichkeiten."]),
-        ({**FILLED, "mode": "online"}, ["Die Veranstaltung wird so nicht angeboten. Wählen Sie eine andere Art der Teilnahme."]),
+        (
+            {**FILLED, "mode": "online"},
+            ["Die Veranstaltung wird so nicht angeboten. Wählen Sie eine andere Art der Teilnahme."],
+        ),
     ],
 )
 def test_errors_say_what_to_do_and_keep_everything(make, client, owed, changes, complaints):
@@ -167,7 +174,10 @@ def test_one_way_full_and_the_other_free_is_told_beside_the_choice(make, client)
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"registration_opens": NOON + timedelta(days=2)}, "Die Anmeldung zu dieser Veranstaltung beginnt am Mi., 7. Januar 2026, 13:00 Uhr (Berlin)."),
+        (
+            {"registration_opens": NOON + timedelta(days=2)},
+            "Die Anmeldung zu dieser Veranstaltung beginnt am Mi., 7. Januar 2026, 13:00 Uhr (Berlin).",
+        ),
         ({"registration_closes": NOON - timedelta(hours=1)}, "Die Anmeldung zu dieser Veranstaltung ist geschlossen."),
         ({"state": EventState.CANCELLED}, "Diese Veranstaltung fällt aus."),
     ],
@@ -304,3 +314,8 @@ def test_too_many_sign_ups_from_one_network_are_refused_with_everything_kept(mak
     assert answer.status_code == 429
     assert "Retry-After" in answer.headers
     assert Page(answer).form(FORM).values["email"] == ["last@behoerde.example"]
+
+
+def test_reloading_a_refused_form_finds_the_form_again(make, client):
+    make.event(slug="t")
+    assert client.get("/events/t/signup").location == "/events/t#anmelden"

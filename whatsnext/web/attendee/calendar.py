@@ -19,9 +19,9 @@ from whatsnext.web.public.events import calendar_file
 @bp.get("/calendar.ics")
 def calendar(key: str) -> Response:
     """The talk as a file; with the join link for whoever is confirmed to take part online."""
-    mine = access.opened(key).registration
-    talk = mine.event
-    joins = mine.status is Status.CONFIRMED and mine.mode is Mode.ONLINE
+    opened = access.opened(key)
+    mine, talk = opened.registration, opened.registration.event
+    joins = mine.status is Status.CONFIRMED and mine.mode is Mode.ONLINE and (opened.own or not talk.protected)
     entry = catalogue.entry(talk, join_link=talk.join_link if joins else "")
     entry = replace(entry, sequence=max(entry.sequence, mine.sequence or 0))
     return calendar_file(invitation.publish(entry, max(talk.changed_at, mine.changed_at)), talk)

@@ -52,6 +52,12 @@ def sign_up(slug: str) -> ResponseReturnValue:
     return _refused(slug, form), form.status
 
 
+@bp.get("/events/<slug>/signup")
+def sign_up_page(slug: str) -> ResponseReturnValue:
+    """Whoever reloads the address of a refused form finds the form again."""
+    return redirect(url_for(".event", slug=catalogue.published(slug).slug, _anchor="anmelden"), 303)
+
+
 def _send(slug: str, form: SignUpForm, person: Person | None, secret: str) -> Receipt:
     wish = form.wish(
         browser=tokens.digest(secret),

@@ -176,3 +176,14 @@ def test_switching_online_tells_what_was_before(make):
         invitations.reinvite(ada, Mode.ON_SITE, NOON)
     (message,) = messages()
     assert (message.kind, message.sequence, message.facts["mode_before"]) == (Kind.UPDATE, 1, "on_site")
+
+
+def test_switching_while_an_update_is_not_out_yet_keeps_what_the_person_last_knew(make):
+    talk = make.event(places_on_site=3, places_online=3)
+    ada = make.registration(talk, mode=Mode.ONLINE)
+    first = invitations.facts(talk)
+    move(talk, text="Der Raum war belegt.")
+    with write():
+        invitations.reinvite(db.session.merge(ada), Mode.ON_SITE, NOON)
+    (message,) = messages()
+    assert message.facts == {"mode_before": "on_site", "before": first, "text": "Der Raum war belegt."}

@@ -299,3 +299,12 @@ def test_signing_up_again_after_a_cancel_stands_above_it(make):
     messages = db.session.query(Message).order_by(Message.id).all()
     assert [(message.kind, message.sequence) for message in messages] == [(Kind.CANCELLATION, 2), (Kind.INVITATION, 3)]
     assert db.session.query(Registration).count() == 1
+
+
+def test_undoing_into_the_line_still_empties_the_calendar(make, owed):
+    talk = make.event(places_on_site=1)
+    ada = make.registration(talk)
+    grace = make.registration(talk, Status.WAITING)
+    act(registrations.cancel, ada.id, NOON)
+    act(registrations.undo, ada.id, NOON)
+    assert owed() == [(Kind.CANCELLATION, ada), (Kind.PROMOTION, grace), (Kind.WAITING, ada)]

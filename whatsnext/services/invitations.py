@@ -140,6 +140,7 @@ def reinvite(registration: Registration, before: Mode, now: datetime) -> Message
     registration.sequence = _next_sequence(registration)
     kind = next((message.kind for message in unsent if message.kind in INVITING), Kind.UPDATE)
     details: dict[str, Any] = {"mode_before": before.value, "before": facts(registration.event), "text": ""}
+    details |= next((message.facts for message in unsent if message.kind is Kind.UPDATE), {})
     return outbox.owe(kind, now, registration=registration, sequence=registration.sequence, facts=details)
 
 

@@ -207,7 +207,7 @@ def settle(registration: Registration, now: datetime) -> None:
         registration.status = Status.WAITING
         waiting_list.fill(event, now)
         if registration.status is Status.WAITING:
-            outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST, Kind.CANCELLATION))
+            outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST,))
             outbox.owe(Kind.WAITING, now, registration=registration)
             waiting_list.shorten_holds(event, registration.mode)
     waiting_list.touch(event)

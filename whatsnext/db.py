@@ -62,10 +62,12 @@ def init_app(app: Flask, url: str, *, wal_backported: bool) -> None:
 
 
 def _engine_options(url: str) -> dict[str, Any]:
+    """Errors name no values: they would bring addresses and tokens into the log (safety.md D4)."""
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": 15}}
+        return {"hide_parameters": True, "connect_args": {"timeout": 15}}
     options = " ".join(f"-c {name}={value}" for name, value in MILLISECONDS.items())
-    return {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 4, "connect_args": {"options": options}}
+    pool = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 4}
+    return {"hide_parameters": True, **pool, "connect_args": {"options": options}}
 
 
 def journal_mode(version: tuple[int, int, int], *, wal_backported: bool) -> str:

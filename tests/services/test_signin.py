@@ -147,7 +147,8 @@ def test_known_and_unknown_addresses_cost_the_same_statements(make, query_count)
         with query_count() as statements, write():
             signin.ask(address, HERE, "", NOON)
         verbs.append([word for statement in statements if (word := statement.split()[0]) != "NOTIFY"])
-    assert verbs == [["SELECT", "UPDATE", "INSERT", "INSERT"], ["SELECT", "UPDATE", "INSERT", "INSERT", "DELETE"]]
+    same = ["SELECT", "UPDATE", "INSERT", "INSERT"]
+    assert verbs == [same, [*same, "ROLLBACK"]]  # to the savepoint, where the other releases it, which is not counted
 
 
 @pytest.mark.parametrize(("role", "lasts"), [(Role.ATTENDEE, timedelta(days=14)), (Role.ORGANISER, timedelta(hours=8))])

@@ -3,8 +3,11 @@
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from tests.factories import NOON
 from tests.pages import Page
 from whatsnext import errors
+from whatsnext.db import db, write
+from whatsnext.models import Person
 from whatsnext.web import errors as pages
 
 
@@ -97,7 +100,21 @@ def test_a_mistake_of_ours_is_a_page_with_a_number_that_the_log_has(raising, cap
     assert "Ihre Eingabe wurde nicht gespeichert." in page.text
     assert "What you entered was not saved." in page.text
     assert "secret" not in page.html
-    assert number in caplog.text
+    assert (number in caplog.text, "RuntimeError" in caplog.text, "ada@" in caplog.text) == (True, True, False)
+
+
+def test_a_refused_statement_brings_no_address_into_the_log(make_app, make, caplog):
+    ada, app = make.person(), make_app()
+
+    @app.get("/raise")
+    def _twice():
+        with write():
+            db.session.add(Person(email=ada.email, created_at=NOON))
+        return ""
+
+    assert app.test_client().get("/raise").status_code == 500
+    assert "IntegrityError" in caplog.text
+    assert ada.email not in caplog.text
 
 
 def test_a_database_that_does_not_answer_is_said_so(raising, caplog):

@@ -60,10 +60,11 @@ def ask(email: str, browser: str, target: str, now: datetime) -> None:
     _link, token, code = _new_link(person, tokens.digest(browser), target, now)
     facts = {"link_token": token, "code": code}
     best_before = now + LINK_LIFE
-    message = outbox.owe(Kind.SIGN_IN, now, person=person, language=language(), facts=facts, best_before=best_before)
-    db.session.flush()
-    if person is None:
-        db.session.delete(message)
+    with db.session.begin_nested() as owed:
+        outbox.owe(Kind.SIGN_IN, now, person=person, language=language(), facts=facts, best_before=best_before)
+        db.session.flush()
+        if person is None:
+            owed.rollback()
 
 
 def command_line_link(email: str, now: datetime) -> str:

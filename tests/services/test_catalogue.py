@@ -7,7 +7,7 @@ import pytest
 from tests.factories import NOON
 from whatsnext.db import db
 from whatsnext.errors import NotFound
-from whatsnext.models import EventState, Kind, MessageState, Mode, Status
+from whatsnext.models import Event, EventState, Kind, MessageState, Mode, Status
 from whatsnext.services import catalogue
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.waiting_list import Places
@@ -127,15 +127,17 @@ def test_a_talk_without_a_time_is_no_calendar_entry(make):
 
 def test_lists_are_read_from_an_index(make):
     """The plan of each list names an index and no walk over all talks (design.md §5)."""
-    if db.engine.dialect.name != "sqlite":
-        pytest.skip("an empty table of PostgreSQL is always walked")
     series, theme = make.series(), make.theme()
-    for chosen in (
+    connection, sqlite = db.session.connection(), db.engine.dialect.name == "sqlite"
+    if not sqlite:  # a table this small is walked unless that is made dear
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    for listed in (
         catalogue._listed(series, None, ""),
         catalogue._listed(None, None, ""),
         catalogue._listed(None, theme, ""),
     ):
-        query = chosen.where(catalogue.Event.starts_at > NOON).order_by(catalogue.Event.starts_at).limit(10)
+        query = listed.where(Event.starts_at > NOON).order_by(Event.starts_at).limit(10)
         text = query.compile(db.engine, compile_kwargs={"literal_binds": True})
-        plan = [row[3] for row in db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
-        assert [line for line in plan if line.startswith("SCAN event")] == []
+        rows = connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN ' if sqlite else ''}{text}")
+        plan = [row[3] if sqlite else row[0].strip() for row in rows]
+        assert [line for line in plan if line.startswith("SCAN event") or "Seq Scan on event" in line] == []

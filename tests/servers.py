@@ -260,8 +260,9 @@ class Dovecot:
 
     def empty(self, name: str = "next") -> None:
         with self.mailbox(name) as client:
-            client.store("1:*", "+FLAGS", r"(\Deleted)")
-            client.expunge()
+            if client.response("EXISTS")[1] != [b"0"]:
+                client.store("1:*", "+FLAGS", r"(\Deleted)")
+                client.expunge()
 
 
 @contextlib.contextmanager

@@ -103,6 +103,20 @@ def test_wrong_settings_are_one_line_each_and_nothing_else(settings):
 
 
 @pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        (
+            {"DATABASE_URL": "postgresql://mark:mark@127.0.0.1:1/mark"},
+            "DATABASE_URL: the database does not answer or cannot be opened",
+        ),
+        ({"INSTANCE": "/dev/null/mark"}, "INSTANCE: the folder cannot be used (Not a directory)"),
+    ],
+)
+def test_what_cannot_be_reached_is_one_line_too(settings, wrong, line):
+    assert run("upgrade", **{**settings, **wrong}) == (2, "", f"Setting refused: {line}\n")
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"MAIL_SERVER": "localhost", "MAIL_DEFAULT_SENDER": "next@localhost"},

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 import waitress  # type: ignore[import-untyped]
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 
 from config import DEMO_MARK, Settings, SettingsError
 from whatsnext import clock, db, demo, jobs, text
@@ -53,11 +54,21 @@ def commands() -> None:
 
 
 def _app() -> Flask:
-    """The application for the settings of the environment, its tables up to date."""
+    """The application for the settings of the environment, its tables up to date.
+
+    Raises SettingsError, or SettingRefused for a folder or a database that cannot be used.
+    """
     settings = Settings.from_env()
-    settings.instance.mkdir(parents=True, exist_ok=True)
-    app = create_app(settings)
-    db.upgrade(app)
+    try:
+        settings.instance.mkdir(parents=True, exist_ok=True)
+        app = create_app(settings)
+    except OSError as error:
+        raise SettingRefused(f"INSTANCE: the folder cannot be used ({error.strerror})") from None
+    try:
+        db.upgrade(app)
+    except OperationalError:
+        name = "DATABASE_URL" if settings.database_url else "INSTANCE"
+        raise SettingRefused(f"{name}: the database does not answer or cannot be opened") from None
     return app
 
 

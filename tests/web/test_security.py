@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.pages import Page
 from whatsnext.models import Status
 from whatsnext.web import security
 
@@ -19,6 +20,16 @@ def test_over_https_browsers_are_told_to_stay_there(make_app):
     client = make_app(base_url="https://localhost").test_client()
     headers = client.get("/", base_url="https://localhost").headers
     assert headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+@pytest.mark.parametrize(("base", "secure"), [("http://localhost", False), ("https://localhost", True)])
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(make_app, base, secure):
+    client = make_app(base_url=base).test_client()
+    page = Page(client.get("/sign-in", base_url=base))
+    action, values = page.form("/sign-in").filled({"email": "nobody@behoerde.example"})
+    answer = client.post(action, data=values, base_url=base)
+    attributes = set(answer.headers["Set-Cookie"].split("; ")[1:])
+    assert attributes == {"HttpOnly", "Path=/", "SameSite=Lax"} | ({"Secure"} if secure else set())
 
 
 @pytest.mark.parametrize("path", PUBLIC)

@@ -157,6 +157,20 @@ def test_signing_out_with_an_old_form_asks_once_more(client, make):
     assert client.submit(page).location == "/"
 
 
+def test_an_export_asks_for_a_proof_younger_than_ten_minutes(organiser, make, mail, at):
+    event = make.event()
+    export = f"/organise/events/{event.id}/participants.csv"
+    assert organiser.get(export).status_code == 200
+    at(NOON + timedelta(minutes=10))
+    answer = organiser.get(export)
+    assert (answer.status_code, answer.location) == (303, f"/sign-in?next={export}&fresh=1")
+    page = organiser.page(answer.location)
+    assert "Zeigen Sie noch einmal, dass Sie es sind." in page.text
+    organiser.submit(page, {}, form=answer.location)
+    assert organiser.submit(mail()[0], form=mail()[0]).location == export
+    assert organiser.get(export).status_code == 200
+
+
 def test_a_revoked_role_ends_at_once(organiser, make):
     assert organiser.get("/organise/").status_code == 200
     kim = db.session.scalar(select(SignedIn)).person

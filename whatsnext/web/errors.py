@@ -138,7 +138,7 @@ def _without_slash() -> Response | None:
 
 def handle_database_away(error: Exception) -> ResponseReturnValue:
     """The database does not answer: nothing was done, and soon it may again (safety.md B3)."""
-    log.error("database away: %s", type(error).__name__)
+    log.error("database away at %s\n%s", request.url_rule, "".join(_places(error)))
     g.retry_after = 30
     return _plain(
         503,

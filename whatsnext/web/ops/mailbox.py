@@ -11,6 +11,7 @@ from whatsnext.errors import NotFound
 from whatsnext.i18n import gettext as _
 from whatsnext.mail import maildir
 from whatsnext.mail.maildir import Kept
+from whatsnext.web import security
 from whatsnext.web.ops import bp
 
 ZONE = "Europe/Berlin"
@@ -41,9 +42,7 @@ def mailbox_message(mail: str) -> ResponseReturnValue:
         problem=problem,
     )
     response = Response(html)
-    policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    policy += "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; frame-src 'self'"
-    response.headers["Content-Security-Policy"] = policy
+    response.headers["Content-Security-Policy"] = f"{security.CONTENT_SECURITY_POLICY}; frame-src 'self'"
     return response
 
 

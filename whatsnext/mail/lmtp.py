@@ -81,6 +81,7 @@ class Listener:
     def stop(self) -> None:
         """What is being taken in is finished first."""
         self._controller.stop(no_assert=True)
+        self._controller.loop.close()
         self._pool.shutdown()
         if self._path is not None:
             self._path.unlink(missing_ok=True)

@@ -108,7 +108,8 @@ def save(slug: str, language: str, body: str, version: int, now: datetime) -> Te
 
 def notice_version(language: str) -> int:
     """The version of the privacy notice shown now, stored with each registration; 0 is the template."""
-    return text("datenschutz", language).version
+    chosen = sa.select(Page.version).where(Page.slug == "datenschutz", Page.language == language)
+    return db.session.scalar(chosen) or 0
 
 
 def unedited() -> list[Text]:

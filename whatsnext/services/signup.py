@@ -75,24 +75,26 @@ def sign_up(slug: str, wish: Wish, person: Person | None, now: datetime) -> Rece
     Raises NotFound (draft or absent), EventCancelled, EventOver, RegistrationNotOpen, RegistrationClosed,
     ModeNotOffered, EventFull. Owes the invitation, the waiting mail or the request to confirm.
     """
-    event = waiting_list.lock(_id_of(slug))
+    event = waiting_list.lock_named(slug)
     _refuse_unless_open(event, now)
     if wish.mode not in waiting_list.offered_modes(event):
         raise ModeNotOffered
     email = person.email if person else wish.email
     until = now + _hold_time()
-    registration = _existing(event, email)
+    known = person or _known(email)
+    registration = _existing(event, known) if known else None
     if registration and wish.key and registration.form_key == wish.key and registration.status in ACTIVE:
         return Receipt(registration.ref, text.masked(email), until, registration.proved_at is not None and bool(person))
-    if not _has_place(event, wish.mode, now) and not wish.waiting_ok:
+    place = _has_place(event, wish.mode, now)
+    if not place and not wish.waiting_ok:
         raise EventFull
-    owner = person or person_of(email, wish.language, now)
+    owner = known or person_of(email, wish.language, now)
     if owner.blocked_at and not person:
         return Receipt(tokens.random_base32(), text.masked(email), until, proved=False)
     if registration and registration.status in ACTIVE:
         _again(registration, wish, now, signed_in=person is not None)
     else:
-        registration = _register(event, owner, registration, wish, now, proved=person is not None)
+        registration = _register(event, owner, registration, wish, now, place=place, proved=person is not None)
     return Receipt(registration.ref, text.masked(email), until, proved=person is not None)
 
 
@@ -213,13 +215,6 @@ def settle(registration: Registration, now: datetime) -> None:
     waiting_list.touch(event)
 
 
-def _id_of(slug: str) -> int:
-    event_id = db.session.scalar(sa.select(Event.id).where(Event.slug == slug, Event.state != EventState.DRAFT))
-    if event_id is None:
-        raise NotFound
-    return event_id
-
-
 def locked(registration_id: int) -> Registration:
     """A registration under its event's lock, as it is now."""
     event_id = db.session.scalar(sa.select(Registration.event_id).where(Registration.id == registration_id))
@@ -252,28 +247,32 @@ def _hold_time() -> timedelta:
 
 
 def _has_place(event: Event, mode: Mode, now: datetime) -> bool:
-    if not waiting_list.free_places(event, mode):
+    free = waiting_list.free_places(event, mode)
+    if not free:
         holds.expire_late(event, now)
-    return waiting_list.free_places(event, mode) > 0 and not waiting_list.anyone_waits(event, mode)
+        free = waiting_list.free_places(event, mode)
+    return free > 0 and not waiting_list.anyone_waits(event, mode)
 
 
-def _existing(event: Event, email: str) -> Registration | None:
-    return db.session.scalar(
-        sa.select(Registration)
-        .join(Registration.person)
-        .where(Registration.event_id == event.id, Person.email == email)
-    )
+def _existing(event: Event, person: Person) -> Registration | None:
+    mine = sa.select(Registration).where(Registration.event_id == event.id, Registration.person_id == person.id)
+    return db.session.scalar(mine)
+
+
+def _known(email: str) -> Person | None:
+    return db.session.scalar(sa.select(Person).where(Person.email == email))
 
 
 def person_of(email: str, language: str, now: datetime) -> Person:
     """The person with this normalised address, made if new; whoever asks at the same moment gets the same one."""
     insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    db.session.execute(
+    made = db.session.scalar(
         insert(Person)
         .values(email=email, name="", agency="", language=language, role="attendee", created_at=now)
         .on_conflict_do_nothing(index_elements=[Person.email])
+        .returning(Person)
     )
-    return db.session.scalars(sa.select(Person).where(Person.email == email)).one()
+    return made or db.session.scalars(sa.select(Person).where(Person.email == email)).one()
 
 
 def _again(registration: Registration, wish: Wish, now: datetime, *, signed_in: bool) -> None:
@@ -292,9 +291,8 @@ def _again(registration: Registration, wish: Wish, now: datetime, *, signed_in: 
 
 
 def _register(
-    event: Event, person: Person, old: Registration | None, wish: Wish, now: datetime, *, proved: bool
+    event: Event, person: Person, old: Registration | None, wish: Wish, now: datetime, *, place: bool, proved: bool
 ) -> Registration:
-    place = _has_place(event, wish.mode, now)
     registration = old or new_registration(event, person, wish.mode, now)
     registration.mode, registration.status = wish.mode, Status.WAITING
     registration.arrival = waiting_list.next_arrival(event)
@@ -316,8 +314,8 @@ def _register(
         if waiting_list.may_hold(registration, now) and not holds.network_is_full(event, wish.network):
             registration.status = Status.HELD
         registration.held_at = now
-    db.session.flush()
-    outbox.owe_unproved(Kind.CONFIRMATION_REQUEST, now, registration)
+    with db.session.no_autoflush:  # all of it is written at once, by what comes next
+        outbox.owe_unproved(Kind.CONFIRMATION_REQUEST, now, registration)
     waiting_list.touch(event)
     return registration
 

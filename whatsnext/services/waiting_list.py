@@ -38,9 +38,16 @@ class Places:
 
 def lock(event_id: int) -> Event:
     """The event, locked until the transaction ends; whoever counts places holds this lock. Raises NotFound."""
-    event = db.session.scalar(
-        sa.select(Event).where(Event.id == event_id).with_for_update().execution_options(populate_existing=True)
-    )
+    return _lock(Event.id == event_id)
+
+
+def lock_named(slug: str) -> Event:
+    """The same by the address of its page."""
+    return _lock(Event.slug == slug)
+
+
+def _lock(which: sa.ColumnElement[bool]) -> Event:
+    event = db.session.scalar(sa.select(Event).where(which).with_for_update().execution_options(populate_existing=True))
     if event is None:
         raise NotFound
     return event

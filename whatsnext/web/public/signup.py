@@ -13,7 +13,7 @@ from whatsnext import clock, i18n, text, tokens
 from whatsnext.db import db, write
 from whatsnext.errors import DomainError, EventFull, LinkExpired, LinkInvalid, TooSoon
 from whatsnext.i18n import language
-from whatsnext.models import Event, Person, Registration, Status
+from whatsnext.models import Person, Registration, Status
 from whatsnext.services import catalogue, pages, registrations, signup, waiting_list
 from whatsnext.services.signup import Receipt
 from whatsnext.tokens import Purpose
@@ -48,7 +48,7 @@ def sign_up(slug: str) -> ResponseReturnValue:
         except DomainError as error:
             form.refuse(error)
         else:
-            return asking.remember(_answer(talk, receipt), secret)
+            return asking.remember(_answer(slug, receipt), secret)
     return _refused(slug, form), form.status
 
 
@@ -81,10 +81,10 @@ def _refused(slug: str, form: SignUpForm) -> str:
     return events.page(talk, form)
 
 
-def _answer(talk: Event, receipt: Receipt) -> Response:
+def _answer(slug: str, receipt: Receipt) -> Response:
     if receipt.proved:
         return _redirect("attendee.registration", key=receipt.ref)
-    return _redirect(".check_mail", slug=talk.slug, seal=_seal(receipt.ref, receipt.masked, receipt.until, clock.now()))
+    return _redirect(".check_mail", slug=slug, seal=_seal(receipt.ref, receipt.masked, receipt.until, clock.now()))
 
 
 def _redirect(endpoint: str, **values: Any) -> Response:

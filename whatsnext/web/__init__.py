@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask, current_app, g, request
-from werkzeug.routing import IntegerConverter, Map
+from werkzeug.routing import IntegerConverter, Map, UnicodeConverter
 
 from whatsnext import i18n, markdown
 from whatsnext.db import db, written
@@ -38,9 +38,17 @@ class Number(IntegerConverter):
         super().__init__(url_map, fixed_digits, max=max)
 
 
+class Word(UnicodeConverter):
+    """A word in an address, without the control characters that no name of ours has and PostgreSQL refuses."""
+
+    def __init__(self, url_map: Map, **given: int) -> None:
+        super().__init__(url_map, **given)
+        self.regex = self.regex.replace("[^/]", r"[^/\x00-\x1f\x7f]")
+
+
 def init_app(app: Flask) -> None:
     """Register every page, header and name that templates use. Languages and static files come as WSGI middleware."""
-    app.url_map.converters["int"] = Number
+    app.url_map.converters |= {"int": Number, "string": Word, "default": Word}
     security.init_app(app)
     ratelimit.init_app(app)
     for package in (public, attendee, organise, account, ops):

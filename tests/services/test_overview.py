@@ -169,7 +169,7 @@ def test_the_number_of_questions_does_not_grow_with_the_talks(make, query_count,
         assert len(items) == 3 * number
         assert len(over[0]) == number
         assert {item.event.theme.name for item in items if item.need is Need.NO_HOST}
-    assert len(queries) == 11
+    assert len(queries) == 12
 
 
 def test_what_is_over_is_not_coming(make):

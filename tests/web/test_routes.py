@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tests.factories import NOON
 from whatsnext.db import Base, db, write
-from whatsnext.models import Kind, Mailing, Person, Status
+from whatsnext.models import Incoming, IncomingState, Kind, Mailing, Person, Reason, Status
 from whatsnext.permissions import Role
 from whatsnext.services import registrations, signin, signup
 
@@ -63,6 +63,10 @@ PLANNERS = {
     "organise.event_preview",
     "organise.event_publish",
     "organise.event_sign_up",
+    "organise.incoming",
+    "organise.incoming_decline",
+    "organise.incoming_done",
+    "organise.incoming_invite",
     "organise.mailing",
     "organise.mailing_new",
     "organise.mailing_retry",
@@ -101,7 +105,9 @@ SEALED = {"public.check_mail", "public.resend"}
 LISTED = sorted(EVERYONE | ATTENDEE | PLANNERS | DEMO_ONLY)
 ROLES = (None, Role.ATTENDEE, Role.ORGANISER, Role.OPERATOR)
 ABSENT_WORDS = {"page": "agb", "language": "fr", "key": "x" * 26, "ref": "x" * 26, "act": "invite"}
-ABSENT_NUMBERS = ("event_id", "agency_id", "speaker_id", "theme_id", "series_id", "mailing_id", "message_id")
+ABSENT_NUMBERS = tuple(
+    f"{name}_id" for name in ("event", "agency", "speaker", "theme", "series", "mailing", "message", "incoming")
+)
 
 
 @dataclass
@@ -135,7 +141,11 @@ def world(make):
         make.message(Kind.ORGANISER_MESSAGE, one, mailing_id=box.id)
         for one, box in zip((registration, foreign), mailings, strict=True)
     ]
+    with write():
+        aside = Incoming(digest="a", state=IncomingState.ASIDE, reason=Reason.FOREIGN, received_at=NOON)
+        db.session.add(aside)
     things = {"agency_id": agency.id, "speaker_id": speaker.id, "theme_id": theme.id, "series_id": series.id}
+    things["incoming_id"] = aside.id
     words = {"language": "de", "act": "invite", "mail": "x"}
     slugs = {"public.page": "hilfe", "public.series": series.slug, "public.theme": theme.slug}
     own, strange = (

@@ -170,6 +170,14 @@ def number_open() -> int:
     return db.session.scalar(sa.select(sa.func.count()).select_from(Incoming).where(*_open())) or 0
 
 
+def standing() -> tuple[bool, int]:
+    """Whether a mailbox does not answer, and how many mails wait for an organiser. One query."""
+    failing = sa.exists(sa.select(Mailbox.name).where(Mailbox.failing_since.is_not(None)))
+    waiting = sa.select(sa.func.count()).select_from(Incoming).where(*_open()).scalar_subquery()
+    row = db.session.execute(sa.select(failing, waiting)).one()
+    return bool(row[0]), int(row[1])
+
+
 def one(incoming_id: int) -> Incoming:
     """One of those that wait. Raises NotFound."""
     found = db.session.scalar(sa.select(Incoming).where(Incoming.id == incoming_id, *_open()))

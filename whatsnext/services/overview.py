@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload
 
 from whatsnext.db import db
 from whatsnext.models import Event, EventState, Kind, Message, MessageState, Mode, Registration, Series, Status, Theme
-from whatsnext.services import catalogue, pages, participants, waiting_list
+from whatsnext.services import catalogue, incoming, pages, participants, waiting_list
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.participants import Show
 from whatsnext.services.waiting_list import Places
@@ -37,6 +37,8 @@ class Need(StrEnum):
     PAGES = "pages"
     STATEMENT = "statement"
     WAITING = "waiting"
+    MAILBOX = "mailbox"
+    INCOMING = "incoming"
 
 
 class Missing(StrEnum):
@@ -132,6 +134,7 @@ def to_do(talks: list[Talk], unpublished: list[Event], now: datetime) -> list[To
     found = _undelivered(now)
     if held := _held():
         found.append(ToDo(Need.HELD, number=held))
+    found += _incoming()
     if lost := _lost_reports(now):
         found.append(ToDo(Need.REPORTS, number=lost))
     for talk in talks:
@@ -192,6 +195,13 @@ def _lost_reports(now: datetime) -> int:
         )
     )
     return db.session.scalar(lost) or 0
+
+
+def _incoming() -> list[ToDo]:
+    """A mailbox that does not answer, and mails that changed nothing. One query."""
+    failing, waiting = incoming.standing()
+    found = [ToDo(Need.MAILBOX)] if failing else []
+    return [*found, ToDo(Need.INCOMING, number=waiting)] if waiting else found
 
 
 def _about_talk(talk: Talk, now: datetime) -> list[ToDo]:

@@ -64,6 +64,7 @@ class Invited(StrEnum):
     ACCEPTED = "accepted"
     TENTATIVE = "tentative"
     DECLINED = "declined"
+    DELEGATED = "delegated"
     WITHDRAWN = "withdrawn"
 
 
@@ -72,6 +73,7 @@ ANSWERS = {
     PartStat.ACCEPTED: Invited.ACCEPTED,
     PartStat.TENTATIVE: Invited.TENTATIVE,
     PartStat.DECLINED: Invited.DECLINED,
+    PartStat.DELEGATED: Invited.DELEGATED,
 }
 ON_THE_WAY = {
     MessageState.OWED: Invited.ON_ITS_WAY,
@@ -251,6 +253,7 @@ def answer_words(answer: PartStat) -> str:
         PartStat.ACCEPTED: _("Accepted"),
         PartStat.TENTATIVE: _("Tentatively accepted"),
         PartStat.DECLINED: _("Declined in the calendar"),
+        PartStat.DELEGATED: _("Passed on in the calendar"),
     }
     return words[answer]
 

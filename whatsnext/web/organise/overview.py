@@ -110,29 +110,61 @@ def _steps(begun: Steps) -> list[tuple[str, str, str, str]]:
 def _line(item: ToDo) -> Line:
     if item.event is not None:
         return _about_talk(item, item.event)
-    if item.need is Need.HELD:
-        sentence = ngettext(
-            "%(num)s mail to a new address is held back, because very many were asked for within an hour.",
-            "%(num)s mails to new addresses are held back, because very many were asked for within an hour.",
-            item.number,
-        )
-        return Line(sentence, ngettext("Release %(num)s mail", "Release %(num)s mails", item.number))
-    if item.need is Need.REPORTS:
-        sentence = ngettext(
-            "%(num)s report of a barrier reached nobody. Is the mail address of the organisers right?",
-            "%(num)s reports of barriers reached nobody. Is the mail address of the organisers right?",
-            item.number,
-        )
-        return Line(sentence, _("Check the address"), url_for(".series_list"))
-    if item.need is Need.STATEMENT:
-        sentence = _("The statement on accessibility is to be renewed every year; the last change was 11 months ago.")
-        return Line(sentence, _("Renew the statement"), url_for(".page_edit", slug=pages.STATEMENT, language="de"))
+    return _GENERAL[item.need](item.number)
+
+
+def _held(n: int) -> Line:
     sentence = ngettext(
-        "%(num)s legal page still holds the template text.",
-        "%(num)s legal pages still hold the template text.",
-        item.number,
+        "%(num)s mail to a new address is held back, because very many were asked for within an hour.",
+        "%(num)s mails to new addresses are held back, because very many were asked for within an hour.",
+        n,
+    )
+    return Line(sentence, ngettext("Release %(num)s mail", "Release %(num)s mails", n))
+
+
+def _unedited(n: int) -> Line:
+    sentence = ngettext(
+        "%(num)s legal page still holds the template text.", "%(num)s legal pages still hold the template text.", n
     )
     return Line(sentence, _("Edit pages"), url_for(".pages"))
+
+
+def _reports(n: int) -> Line:
+    sentence = ngettext(
+        "%(num)s report of a barrier reached nobody. Is the mail address of the organisers right?",
+        "%(num)s reports of barriers reached nobody. Is the mail address of the organisers right?",
+        n,
+    )
+    return Line(sentence, _("Check the address"), url_for(".series_list"))
+
+
+def _statement(_n: int) -> Line:
+    sentence = _("The statement on accessibility is to be renewed every year; the last change was 11 months ago.")
+    return Line(sentence, _("Renew the statement"), url_for(".page_edit", slug=pages.STATEMENT, language="de"))
+
+
+def _mailbox(_n: int) -> Line:
+    sentence = _("The mailbox does not answer; what calendars answer is not read.")
+    return Line(sentence, _("Show since when"), url_for(".incoming"))
+
+
+def _incoming(n: int) -> Line:
+    sentence = ngettext(
+        "%(num)s incoming mail has changed nothing and waits for you.",
+        "%(num)s incoming mails have changed nothing and wait for you.",
+        n,
+    )
+    return Line(sentence, _("Look at the mails"), url_for(".incoming"))
+
+
+_GENERAL = {
+    Need.HELD: _held,
+    Need.PAGES: _unedited,
+    Need.REPORTS: _reports,
+    Need.STATEMENT: _statement,
+    Need.MAILBOX: _mailbox,
+    Need.INCOMING: _incoming,
+}
 
 
 def _about_talk(item: ToDo, event: Event) -> Line:

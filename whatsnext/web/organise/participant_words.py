@@ -65,6 +65,7 @@ def invited(row: Row, event: Event) -> str:
         Invited.ACCEPTED: _("Accepted"),
         Invited.TENTATIVE: _("Tentatively accepted"),
         Invited.DECLINED: _("Declined in the calendar"),
+        Invited.DELEGATED: _("Passed on in the calendar"),
         Invited.WITHDRAWN: _("Cancellation sent"),
     }
     return names[state]
@@ -89,6 +90,7 @@ def mail_kind(kind: Kind) -> str:
         Kind.EVENT_CANCELLATION: _("Talk cancelled"),
         Kind.ORGANISER_MESSAGE: _("Message of the organisers"),
         Kind.NEW_LINK: _("New link"),
+        Kind.COUNTER_DECLINED: _("Answer to a proposed time"),
     }
     return names.get(kind, kind.value)
 

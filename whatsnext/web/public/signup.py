@@ -21,7 +21,7 @@ from whatsnext.web import access, asking, guards, ratelimit
 from whatsnext.web.choice import ChoiceForm
 from whatsnext.web.forms import Form
 from whatsnext.web.public import bp, cards, events
-from whatsnext.web.public.signup_form import SignUpForm, sign_up_form
+from whatsnext.web.public.signup_form import SignUpForm, bare_form, sign_up_form
 
 RESEND_AFTER = timedelta(minutes=1)
 SEAL_LASTS = timedelta(hours=24)
@@ -39,8 +39,8 @@ class ResendForm(Form):
 @bp.post("/events/<slug>/signup")
 def sign_up(slug: str) -> ResponseReturnValue:
     """Take what was typed; a refusal comes back on the talk's page with everything kept."""
-    talk, person = catalogue.published(slug), guards.viewer()
-    form = sign_up_form(talk, waiting_list.places([talk])[talk.id], person)
+    person = guards.viewer()
+    form = bare_form(person)
     if form.validate_on_submit():
         secret = asking.secret()
         try:

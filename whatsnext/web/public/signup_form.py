@@ -77,13 +77,19 @@ class SignUpForm(Form):
         )
 
 
-def sign_up_form(event: Event, places: cards.AllPlaces, person: Person | None) -> SignUpForm:
-    """The form of this talk for a stranger, or for `person` who is signed in and need not type an address."""
+def bare_form(person: Person | None) -> SignUpForm:
+    """The form for a stranger, or for `person` who is signed in and need not type an address; of no talk yet."""
     form = SignUpForm(data={"name": person.name, "agency": person.agency} if person else None)
     if person:
         del form.email
     if not current_app.config["SETTINGS"].notice_needs_consent:
         del form.notice
+    return form
+
+
+def sign_up_form(event: Event, places: cards.AllPlaces, person: Person | None) -> SignUpForm:
+    """The form of this talk, its ways to take part and their places in words."""
+    form = bare_form(person)
     offered = waiting_list.offered_modes(event)
     form.mode.choices = [(mode.value, _choice(event, mode, places[mode])) for mode in offered]
     if not form.is_submitted():

@@ -127,9 +127,10 @@ def invite(registration: Registration, kind: Kind, now: datetime) -> Message:
 
 
 def invite_again(registration: Registration, now: datetime) -> Message:
-    """Owe the newest invitation once more: same SEQUENCE, a later DTSTAMP."""
+    """Owe the newest invitation once more: same SEQUENCE, a later DTSTAMP; after a restore the event's, far above."""
     outbox.supersede(registration, INVITING)
-    sequence = registration.sequence if registration.sequence is not None else _next_sequence(registration)
+    last, least = registration.sequence, registration.event.sequence
+    sequence = last if last is not None and last >= least else _next_sequence(registration)
     registration.sequence = sequence
     return outbox.owe(Kind.INVITATION, now, registration=registration, sequence=sequence)
 

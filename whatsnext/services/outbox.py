@@ -58,7 +58,7 @@ def owe(
         created_at=now,
         not_before=now,
         best_before=best_before or _best_before(event, now),
-        message_id=f"{tokens.random_base32()}@{_domain()}",
+        message_id=new_message_id(),
     )
     db.session.add(message)
     return message
@@ -77,7 +77,7 @@ def row(kind: Kind, now: datetime, event: Event, **columns: Any) -> dict[str, An
         "unproved": False,
         "subject": "",
         "error": "",
-        "message_id": f"{tokens.random_base32()}@{_domain()}",
+        "message_id": new_message_id(),
         **columns,
     }
 
@@ -123,10 +123,13 @@ def supersede_event(event_id: int, kinds: Collection[Kind], now: datetime) -> No
 
 
 def release_held(now: datetime) -> int:
-    """Let the mails go that the brake has held. Returns how many; those past their best-before lapse later."""
+    """Let the mails go that the brake has held. Returns how many; those past their best-before lapse later.
+
+    What a restore holds has its reason in `error` and stays (services/restored.py).
+    """
     result = db.session.execute(
         sa.update(Message)
-        .where(Message.state == MessageState.HELD)
+        .where(Message.state == MessageState.HELD, Message.error == "")
         .values(state=MessageState.OWED, not_before=now)
         .returning(Message.id)
     )
@@ -176,5 +179,6 @@ def _best_before(event: Event | None, now: datetime) -> datetime:
     return min(now + LONGEST, ends) if ends and ends > now else now + LONGEST
 
 
-def _domain() -> str:
-    return str(current_app.config["SETTINGS"].sender).rpartition("@")[2]
+def new_message_id() -> str:
+    """A Message-ID of ours that nobody has used before."""
+    return f"{tokens.random_base32()}@{str(current_app.config['SETTINGS'].sender).rpartition('@')[2]}"

@@ -1,0 +1,158 @@
+"""How the mails fare: counted by state and by hour, what failed and why. For organisers, operators and their monitoring.
+
+Reads; the number of queries does not grow with the number of mails.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import joinedload
+
+from whatsnext.db import db
+from whatsnext.errors import NotFound
+from whatsnext.models import JobRun, Mailbox, Message, MessageState
+from whatsnext.services import outbox
+
+HOURS = 48
+SHOWN = 50
+LOOK_BACK = timedelta(days=30)
+WAITING = (MessageState.OWED, MessageState.SENDING, MessageState.DEFERRED)
+NOT_DELIVERED = (MessageState.FAILED, MessageState.LAPSED)
+HEARTBEAT, HEARTBEAT_PERIOD = "expire_holds", 20
+"""The most frequent periodic job and its seconds: while any worker runs, its last slot is no older."""
+BACKUP = "backup"
+"""The row in job_run whose slot is the second of the last verified backup."""
+
+
+@dataclass(frozen=True)
+class Hour:
+    """What happened to mails in one hour that begins at `start` (UTC). `deferred`: owed then and waiting still."""
+
+    start: datetime
+    sent: int = 0
+    deferred: int = 0
+    failed: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.sent + self.deferred + self.failed
+
+
+def by_state() -> dict[MessageState, int]:
+    """How many mails are in each state, all states named. One query."""
+    rows = db.session.execute(sa.select(Message.state, sa.func.count()).group_by(Message.state))
+    found: dict[MessageState, int] = {state: number for state, number in rows}  # noqa: C416
+    return {state: found.get(state, 0) for state in MessageState}
+
+
+def oldest_owed() -> datetime | None:
+    """When the mail that waits longest was owed; None if nothing waits."""
+    return db.session.scalar(sa.select(sa.func.min(Message.created_at)).where(Message.state.in_(WAITING)))
+
+
+def oldest_due(now: datetime) -> datetime | None:
+    """Since when the mail longest due waits for a worker; None if nothing is due. It grows where no worker runs."""
+    return db.session.scalar(
+        sa.select(sa.func.min(Message.not_before)).where(Message.state.in_(WAITING), Message.not_before <= now)
+    )
+
+
+def hours(now: datetime) -> list[Hour]:
+    """The last 48 hours, oldest first, the present one last. Two queries."""
+    last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    first = last - timedelta(hours=HOURS - 1)
+    settled = db.session.execute(
+        sa.select(Message.state, Message.settled_at).where(
+            Message.settled_at >= first, Message.state.in_((MessageState.SENT, *NOT_DELIVERED))
+        )
+    ).all()
+    deferred = db.session.scalars(
+        sa.select(Message.created_at).where(Message.state == MessageState.DEFERRED, Message.created_at >= first)
+    ).all()
+    sent = _by_hour(at for state, at in settled if state is MessageState.SENT)
+    failed = _by_hour(at for state, at in settled if state is not MessageState.SENT)
+    later = _by_hour(deferred)
+    starts = [first + timedelta(hours=number) for number in range(HOURS)]
+    return [Hour(start, sent[start], later[start], failed[start]) for start in starts]
+
+
+def _by_hour(moments: Iterable[datetime | None]) -> Counter[datetime]:
+    return Counter(at.replace(minute=0, second=0, microsecond=0) for at in moments if at is not None)
+
+
+def not_delivered(now: datetime) -> list[Message]:
+    """The newest mails of 30 days that did not arrive, with person, talk and registration. One query."""
+    return _newest(sa.and_(Message.state.in_(NOT_DELIVERED), Message.created_at > now - LOOK_BACK))
+
+
+def deferred() -> list[Message]:
+    """The newest mails that are tried again later. One query."""
+    return _newest(Message.state == MessageState.DEFERRED)
+
+
+def _newest(those: sa.ColumnElement[bool]) -> list[Message]:
+    newest = (
+        sa.select(Message)
+        .where(those)
+        .order_by(Message.id.desc())
+        .limit(SHOWN)
+        .options(joinedload(Message.event), joinedload(Message.registration), joinedload(Message.person))
+    )
+    return list(db.session.scalars(newest))
+
+
+def may_retry(message: Message, now: datetime) -> bool:
+    """Whether another try makes sense: it failed, and its talk is not over."""
+    event = message.event
+    return message.state is MessageState.FAILED and event is not None and not (event.ends_at and event.ends_at <= now)
+
+
+def retry(message_id: int, now: datetime) -> None:
+    """Try a failed mail about a talk once more. Raises NotFound. Call inside `write()`."""
+    message = db.session.get(Message, message_id)
+    if message is None or message.event_id is None or not may_retry(message, now):
+        raise NotFound
+    outbox.retry_failed(message.id, message.event_id, now)
+
+
+def braked() -> int:
+    """How many mails to new addresses the brake holds (safety.md O5)."""
+    held = sa.select(sa.func.count()).select_from(Message)
+    return db.session.scalar(held.where(Message.state == MessageState.HELD, Message.error == "")) or 0
+
+
+# --- machinery -------------------------------------------------------------------------------------------
+
+
+def last_backup() -> datetime | None:
+    """When the last verified backup was taken; None if there never was one."""
+    return _second_of(BACKUP, 1)
+
+
+def note_backup(at: datetime) -> None:
+    """A backup of this instant has been verified. Call inside `write()`."""
+    row = db.session.get(JobRun, BACKUP)
+    if row is None:
+        db.session.add(JobRun(name=BACKUP, slot=int(at.timestamp())))
+    else:
+        row.slot = int(at.timestamp())
+
+
+def worker_seen() -> datetime | None:
+    """When a worker last did its periodic work, to 20 seconds; None if none ever ran."""
+    return _second_of(HEARTBEAT, HEARTBEAT_PERIOD)
+
+
+def _second_of(name: str, period: int) -> datetime | None:
+    slot = db.session.scalar(sa.select(JobRun.slot).where(JobRun.name == name))
+    return None if slot is None else datetime.fromtimestamp(slot * period, UTC)
+
+
+def mailboxes() -> list[Mailbox]:
+    """How reading the mailboxes fares."""
+    return list(db.session.scalars(sa.select(Mailbox).order_by(Mailbox.name)))

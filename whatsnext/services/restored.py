@@ -1,0 +1,125 @@
+"""After a restore: nothing goes out until someone has looked, and what goes out then wins in every calendar (O4).
+
+Between the backup and the restore mails may have gone out that the database no longer knows of. So everything unsent is
+held, each with a new Message-ID, and the next SEQUENCE of every talk lies far above any that may have been sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from whatsnext.db import db
+from whatsnext.models import UNSETTLED, Event, EventState, Kind, Message, MessageState, Registration, Status
+from whatsnext.services import invitations, outbox
+
+FAR_ABOVE = 1000
+"""More changes than one talk sees between two backups."""
+
+
+def _(text: str) -> str:
+    """Marks a text for the catalogue: it is stored in English and translated by whoever shows it."""
+    return text
+
+
+HELD = _("Held back because a backup was restored.")
+DROPPED = _("Dropped after a backup was restored.")
+
+
+@dataclass(frozen=True)
+class Held:
+    """How many mails of one kind are held since a restore, and when the oldest and the newest were owed."""
+
+    kind: Kind
+    number: int
+    oldest: datetime
+    newest: datetime
+
+
+def hold_everything() -> int:
+    """Hold what is unsent and raise SEQUENCE. Call inside `write()` on a database just restored. Returns how many.
+
+    A registration's own SEQUENCE stays unless a mail for it is held: answers to what its calendar shows still count.
+    """
+    db.session.execute(sa.update(Event).values(sequence=Event.sequence + FAR_ABOVE))
+    waiting = (
+        sa.select(Message.registration_id)
+        .where(Message.state.in_(UNSETTLED), Message.sequence.is_not(None), Message.registration_id.is_not(None))
+        .distinct()
+    )
+    db.session.execute(
+        sa.update(Registration)
+        .where(Registration.id.in_(waiting), Registration.sequence.is_not(None))
+        .values(sequence=Registration.sequence + FAR_ABOVE)
+        .execution_options(synchronize_session=False)
+    )
+    held = db.session.execute(
+        sa.select(Message.id, Message.sequence).where(Message.state.in_(UNSETTLED)).order_by(Message.id)
+    ).all()
+    rows = [
+        {
+            "id": message_id,
+            "state": MessageState.HELD,
+            "raw": None,
+            "error": HELD,
+            "message_id": outbox.new_message_id(),
+            "sequence": None if sequence is None else sequence + FAR_ABOVE,
+        }
+        for message_id, sequence in held
+    ]
+    if rows:
+        db.session.execute(sa.update(Message), rows)
+    return len(rows)
+
+
+def held() -> list[Held]:
+    """What is held since a restore, by kind. Reads, one query."""
+    rows = db.session.execute(
+        sa.select(Message.kind, sa.func.count(), sa.func.min(Message.created_at), sa.func.max(Message.created_at))
+        .where(Message.state == MessageState.HELD, Message.error == HELD)
+        .group_by(Message.kind)
+        .order_by(Message.kind)
+    )
+    return [Held(kind, number, oldest, newest) for kind, number, oldest, newest in rows]
+
+
+def release(now: datetime, kinds: Collection[Kind] = tuple(Kind)) -> int:
+    """Let the held mails of these kinds go. Returns how many; those past their best-before lapse by themselves."""
+    return _settle(kinds, {"state": MessageState.OWED, "not_before": now, "error": ""})
+
+
+def drop(now: datetime, kinds: Collection[Kind] = tuple(Kind)) -> int:
+    """Give the held mails of these kinds up: they count as not delivered. Returns how many."""
+    gone = {"state": MessageState.LAPSED, "settled_at": now, "error": DROPPED, "facts": {}}
+    return _settle(kinds, gone)
+
+
+def _settle(kinds: Collection[Kind], values: dict[str, object]) -> int:
+    ours = sa.update(Message).where(
+        Message.state == MessageState.HELD, Message.error == HELD, Message.kind.in_(list(kinds))
+    )
+    changed = ours.values(**values).returning(Message.id).execution_options(synchronize_session=False)
+    return len(db.session.execute(changed).all())
+
+
+def invite_again(now: datetime) -> int:
+    """Owe everyone with a place at a coming talk the invitation once more: calendars then show what is true here.
+
+    Returns how many.
+    """
+    registrations = list(
+        db.session.scalars(
+            sa.select(Registration)
+            .join(Registration.event)
+            .where(
+                Registration.status == Status.CONFIRMED, Event.state == EventState.PUBLISHED, Event.starts_at > now
+            )
+            .order_by(Event.starts_at, Registration.arrival)
+        )
+    )
+    for registration in registrations:
+        invitations.invite_again(registration, now)
+    return len(registrations)

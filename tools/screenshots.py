@@ -14,11 +14,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs" / "screenshots"
 WIDTHS = {390: 844, 1280: 900}
+TALLEST = 2400
 SIGN_IN_LINK = re.compile(r"https?://\S+/sign-in/\S+")
 
 
@@ -66,8 +67,16 @@ def event(page: Page, address: str) -> None:
 
 def sign_up_errors(page: Page, address: str) -> None:
     event(page, address)
-    page.eval_on_selector("#anmelden form, form#anmelden", "form => { form.noValidate = true; form.submit() }")
-    page.wait_for_load_state()
+    page.fill("#anmelden [name=name]", "Kim Muster")
+    page.fill("#anmelden [name=email]", "kim.muster@")
+    with page.expect_navigation():
+        page.click("#anmelden form button")
+    page.locator(".wn-errors").evaluate("summary => summary.focus()")
+
+
+def registration(page: Page, address: str) -> None:
+    mail(page, address, "Einladung: Blockchain")
+    page.goto(first_link(page, r"/registrations/[^/]+$"))
 
 
 def overview(page: Page, address: str) -> None:
@@ -88,9 +97,19 @@ def mailbox(page: Page, address: str) -> None:
     page.goto(f"{address}/mailbox")
 
 
-def mail(page: Page, address: str) -> None:
+def mail(page: Page, address: str, subject: str = "Geändert: Cloud") -> None:
     mailbox(page, address)
-    page.goto(first_link(page, r"/mailbox/[^/]+$"))
+    page.goto(page.locator("main a", has_text=subject).first.evaluate("link => link.href"))
+    page.locator("iframe").scroll_into_view_if_needed()
+    page.frame_locator("iframe").locator("body").wait_for()
+    page.evaluate("scrollTo(0, 0)")
+
+
+def change(page: Page, address: str) -> None:
+    editor(page, address)
+    page.fill("[name=time]", "15:00")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Speichern", exact=True).first.click()
 
 
 VISITED: dict[str, Callable[[Page, str], None]] = {
@@ -99,11 +118,13 @@ VISITED: dict[str, Callable[[Page, str], None]] = {
     "sign-up-errors": sign_up_errors,
     "mailbox": mailbox,
     "mail": mail,
+    "registration": registration,
 }
 ORGANISED: dict[str, Callable[[Page, str], None]] = {
     "overview": overview,
     "participants": participants,
     "editor": editor,
+    "change": change,
 }
 
 
@@ -119,7 +140,9 @@ def take(browser: Browser, address: str, link: str, wanted: set[str]) -> None:
                 for width, height in WIDTHS.items():
                     page.set_viewport_size({"width": width, "height": height})
                     go(page, address)
-                    page.screenshot(path=PICTURES / f"{name}-{width}.png", full_page=True)
+                    tall: int = page.evaluate("document.documentElement.scrollHeight")
+                    part = FloatRect(x=0, y=0, width=width, height=min(tall, TALLEST))
+                    page.screenshot(path=PICTURES / f"{name}-{width}.png", full_page=True, clip=part)
     context.close()
 
 

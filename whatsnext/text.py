@@ -14,6 +14,8 @@ FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
 )
 ENDS_OF_LINE = re.compile("[\r\n\t]")
+READ_OTHERWISE = re.compile(r"[%!]|=\?")
+"""What some mail servers read as a route to another machine, and mail programs as an encoded word."""
 
 
 class TextRefused(ValueError):
@@ -66,9 +68,11 @@ def mail_address(value: str) -> Address:
     if value.startswith("@"):
         raise TextRefused(_("The part before the @ sign is missing."))
     try:
-        checked = validate_email(value, check_deliverability=False, allow_smtputf8=False)
+        checked = validate_email(value, check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError:
-        raise TextRefused(_("This is not a mail address. Write it like name@agency.example.")) from None
+        checked = None
+    if checked is None or READ_OTHERWISE.search(value):
+        raise TextRefused(_("This is not a mail address. Write it like name@agency.example."))
     return Address((checked.ascii_email or checked.normalized).lower())
 
 

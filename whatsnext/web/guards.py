@@ -79,7 +79,10 @@ def target() -> str:
 
 def own_path(path: str) -> str:
     """`path` rebuilt from the page of ours it names, with its query; "" for anything else (safety.md P8)."""
-    parts = urlsplit(path)
+    try:
+        parts = urlsplit(path)
+    except ValueError:  # an address of nothing, as http://[::1
+        return ""
     if parts.scheme or parts.netloc or not parts.path.startswith("/") or "\\" in path or not path.isprintable():
         return ""
     base = language.base_path()

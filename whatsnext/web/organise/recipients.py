@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from whatsnext import clock
 from whatsnext.db import write
-from whatsnext.errors import DomainError, NobodyToTell
+from whatsnext.errors import DomainError, LinkInvalid, NobodyToTell
 from whatsnext.models import CancelledBy, Event, Kind
 from whatsnext.services import participants, recipients, registrations, waiting_list
 from whatsnext.services.recipients import Act, Recipients
@@ -60,7 +60,10 @@ def participants_act(event_id: int, act: str) -> ResponseReturnValue:
         else:
             flash(participant_words.done(Act(act), len(chosen.ids)))
             return redirect(url_for(".participants", event_id=event_id), 303)
-    chosen = recipients.choose(recipients.sealed_choice(form.seal.data, event_id, now))
+    choice = recipients.sealed_choice(form.seal.data, event_id, now)
+    if choice.act is not Act(act):
+        raise LinkInvalid
+    chosen = recipients.choose(choice)
     form.seal.data, form.seal.raw_data = recipients.seal(chosen, now), None
     return _preview(event, chosen, form, now)
 

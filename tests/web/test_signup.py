@@ -319,3 +319,12 @@ def test_too_many_sign_ups_from_one_network_are_refused_with_everything_kept(mak
 def test_reloading_a_refused_form_finds_the_form_again(make, client):
     make.event(slug="t")
     assert client.get("/events/t/signup").location == "/events/t#anmelden"
+
+
+def test_attempts_that_are_refused_are_counted_too_though_nothing_else_of_them_stays(make, client):
+    talk = make.event(slug="t", places_on_site=1)
+    page = client.page("/events/t")
+    make.registration(talk)
+    answers = [client.submit(page, FILLED, form=FORM).status_code for _attempt in range(21)]
+    assert answers == [409] * 20 + [429]
+    assert len(everyone()) == 1

@@ -104,8 +104,14 @@ def free_places(event: Event, mode: Mode) -> int:
 
 def anyone_waits(event: Event, mode: Mode) -> bool:
     """Whether someone with a proved address is in line, so that a newcomer must queue."""
-    proved = _line(event, mode).where(Registration.proved_at.is_not(None), Registration.offer_lapsed_at.is_(None))
-    return db.session.scalars(proved.limit(1)).first() is not None
+    proved = sa.select(Registration.id).where(
+        Registration.event_id == event.id,
+        Registration.mode == mode,
+        Registration.status == Status.WAITING,
+        Registration.proved_at.is_not(None),
+        Registration.offer_lapsed_at.is_(None),
+    )
+    return db.session.scalar(proved.limit(1)) is not None
 
 
 def place_in_line(registration: Registration) -> int:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 from flask_limiter import Limiter
 from limits import RateLimitItem, parse
 from limits.storage import Storage
@@ -56,7 +56,8 @@ BARRIER = Allowance("barrier", None, parse("10 per hour"))
 def spend(allowance: Allowance, address: str = "") -> None:
     """Count one use by this request, and by this mail address. Raises RateLimited beyond what is allowed.
 
-    Call outside `write()`: it commits by itself, on a connection of its own.
+    Outside `write()` it commits by itself, on a connection of its own. Inside, it saves that commit; whoever does so
+    counts again, outside, when the use case is refused and rolled back.
     """
     keys: list[tuple[RateLimitItem, str]] = []
     if address and allowance.per_address:
@@ -98,14 +99,27 @@ _connection: ContextVar[sa.Connection | None] = ContextVar("rate limit connectio
 
 @contextlib.contextmanager
 def _together() -> Iterator[sa.Connection]:
-    """Count several keys in one transaction. The request's own ends first: SQLite commits beside no reader."""
-    db.session.rollback()
-    with db.engine.connect().execution_options(sqlite_begin="IMMEDIATE") as connection, connection.begin():
-        token = _connection.set(connection)
-        try:
+    """Count several keys in one transaction: the one of `write()`, or one of its own.
+
+    For its own the request's reading ends first: SQLite commits beside no reader.
+    """
+    if g.get("writing"):
+        with _on(db.session.connection()) as connection:
             yield connection
-        finally:
-            _connection.reset(token)
+        return
+    db.session.rollback()
+    immediate = db.engine.connect().execution_options(sqlite_begin="IMMEDIATE")
+    with immediate as connection, connection.begin(), _on(connection):
+        yield connection
+
+
+@contextlib.contextmanager
+def _on(connection: sa.Connection) -> Iterator[sa.Connection]:
+    token = _connection.set(connection)
+    try:
+        yield connection
+    finally:
+        _connection.reset(token)
 
 
 class SqlStorage(Storage):

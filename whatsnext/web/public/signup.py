@@ -11,9 +11,9 @@ from wtforms import HiddenField
 
 from whatsnext import clock, i18n, text, tokens
 from whatsnext.db import db, write
-from whatsnext.errors import DomainError, EventFull, LinkExpired, LinkInvalid, TooSoon
+from whatsnext.errors import DomainError, EventFull, LinkExpired, LinkInvalid, TooManyTries, TooSoon
 from whatsnext.i18n import language
-from whatsnext.models import Person, Registration, Status
+from whatsnext.models import Mode, Person, Registration, Status
 from whatsnext.services import catalogue, pages, registrations, signup, waiting_list
 from whatsnext.services.signup import Receipt
 from whatsnext.tokens import Purpose
@@ -59,17 +59,23 @@ def sign_up_page(slug: str) -> ResponseReturnValue:
 
 
 def _send(slug: str, form: SignUpForm, person: Person | None, secret: str) -> Receipt:
-    wish = form.wish(
-        browser=tokens.digest(secret),
-        network=ratelimit.network(),
-        notice_version=pages.notice_version(language()),
-    )
-    ratelimit.spend(ratelimit.SIGN_UP, wish.email)
+    """One transaction; what is refused is rolled back and only counted (safety.md: attempts are limited)."""
+    address = form.email.data if form.email else ""
     try:
         with write():
+            ratelimit.spend(ratelimit.SIGN_UP, address)
+            wish = form.wish(
+                browser=tokens.digest(secret),
+                network=ratelimit.network(),
+                notice_version=pages.notice_version(language()),
+            )
             return signup.sign_up(slug, wish, person, clock.now())
-    except EventFull:
-        form.show_full({*(form.full.data or "").split(), wish.mode})
+    except TooManyTries:
+        raise
+    except DomainError as error:
+        ratelimit.spend(ratelimit.SIGN_UP, address)
+        if isinstance(error, EventFull):
+            form.show_full({*(form.full.data or "").split(), Mode(form.mode.data)})
         raise
 
 

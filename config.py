@@ -83,6 +83,11 @@ class Settings(BaseSettings):
         default=200, ge=1, description="mails to unproven addresses in an hour before they are held"
     )
     notice_needs_consent: bool = Field(default=False, description="the privacy notice becomes a tick that must be set")
+    metrics_token: SecretStr = Field(
+        default=SecretStr(""), description="opens /metrics to who sends it as Bearer token (default: closed)"
+    )
+    log_json: bool = Field(default=False, description="log lines as JSON, one object a line")
+    access_log: bool = Field(default=False, description="log every request by the name of its route")
     worker: bool = Field(default=True, description="`serve` sends the mails itself; off where `worker` runs apart")
     demo: bool = Field(default=False, description="sample data and a mailbox page; never where real people sign up")
 
@@ -212,8 +217,13 @@ class Settings(BaseSettings):
 
     @property
     def reads_answers(self) -> bool:
-        """Whether anyone reads what calendars answer."""
-        return bool(self.imap_server or self.lmtp_listen)
+        """Whether anyone reads what calendars answer; the demo, which sends nothing, shows it as if."""
+        return bool(self.imap_server or self.lmtp_listen or self.demo)
+
+    @property
+    def imap_name(self) -> str:
+        """The mailbox by its account, server and folder."""
+        return f"{self.imap_username}@{self.imap_server}:{self.imap_port}/{self.imap_folder}"[:300]
 
     @property
     def secret(self) -> str:

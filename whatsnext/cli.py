@@ -1,29 +1,34 @@
-"""The command line: serve, worker, demo, admin, upgrade."""
+"""The command line: serve, worker, demo, upgrade, check; backup, restore, release, move-database; admin."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import click
 import waitress  # type: ignore[import-untyped]
 from flask import Flask
+from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
 from config import DEMO_MARK, Settings, SettingsError
-from whatsnext import clock, db, demo, jobs, text
+from whatsnext import backup, checks, clock, db, demo, jobs, logs, moving, text
 from whatsnext.app import create_app
 from whatsnext.db import write
 from whatsnext.errors import LinkInvalid, SettingRefused
 from whatsnext.links import external
 from whatsnext.mail.deliver import Courier
+from whatsnext.models import Kind
 from whatsnext.permissions import Role
-from whatsnext.services import signin
+from whatsnext.services import restored, signin
 
 LARGEST_BODY = 10_000_000
 """Above Flask's own limit, so that whoever sends too much gets our page; what is larger is cut off by the server."""
@@ -32,8 +37,7 @@ WRONG_SETTING = 2
 
 def main() -> None:
     """Run a command. A wrong setting is one clear line for each variable, and exit code 2."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("whatsnext").setLevel(logging.INFO)
+    logs.configure(as_json=False)
     try:
         commands()
     except SettingsError as error:
@@ -58,18 +62,24 @@ def _app() -> Flask:
 
     Raises SettingsError, or SettingRefused for a folder or a database that cannot be used.
     """
-    settings = Settings.from_env()
-    try:
-        settings.instance.mkdir(parents=True, exist_ok=True)
-        app = create_app(settings)
-    except OSError as error:
-        raise SettingRefused(f"INSTANCE: the folder cannot be used ({error.strerror})") from None
+    app = _app_as_it_is()
     try:
         db.upgrade(app)
     except OperationalError:
-        name = "DATABASE_URL" if settings.database_url else "INSTANCE"
+        name = "DATABASE_URL" if app.config["SETTINGS"].database_url else "INSTANCE"
         raise SettingRefused(f"{name}: the database does not answer or cannot be opened") from None
     return app
+
+
+def _app_as_it_is() -> Flask:
+    """The application whatever shape its tables have. Raises SettingsError, SettingRefused for its folder."""
+    settings = Settings.from_env()
+    logs.configure(as_json=settings.log_json)
+    try:
+        settings.instance.mkdir(parents=True, exist_ok=True)
+        return create_app(settings)
+    except OSError as error:
+        raise SettingRefused(f"INSTANCE: the folder cannot be used ({error.strerror})") from None
 
 
 # --- running ---------------------------------------------------------------------------------------------
@@ -164,6 +174,103 @@ def _listen(app: Flask, settings: Settings) -> Any:
             raise
         click.echo(f"PORT: {settings.port} is in use by another program. Set PORT to a free one.", err=True)
         sys.exit(WRONG_SETTING)
+
+
+# --- keeping ---------------------------------------------------------------------------------------------
+
+
+@commands.command()
+def check() -> None:
+    """Say what is misconfigured, one line each; exit code 1 if there is something to do."""
+    findings = list(checks.look(_app_as_it_is(), clock.now()))
+    click.echo("\n".join(map(str, findings)))
+    if not all(finding.good for finding in findings):
+        sys.exit(1)
+
+
+@commands.command("backup")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+def backup_(file: Path | None) -> None:
+    """Write a backup (default: into INSTANCE/backups) and try it out by restoring it beside."""
+    app, now = _app(), clock.now()
+    file = file or app.config["SETTINGS"].instance / "backups" / f"whatsnext-{now:%Y%m%d-%H%M%S}.backup"
+    with _said_clearly():
+        taken = backup.take(app, file, now)
+    tried = "restored beside and compared" if taken.tried else "read whole (our account may make no database to try)"
+    click.echo(f"{taken.file}: {taken.manifest.rows} rows of {len(taken.manifest.counts)} tables, {tried}.")
+    click.echo("The signing key is not in it: keep a copy of SECRET_KEY or INSTANCE/secret_key apart.")
+
+
+@commands.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="replace the data of an installation that is in use")
+def restore(file: Path, *, force: bool) -> None:
+    """Put a backup in place; its unsent mails are held until `release`. Stop web and workers before."""
+    app = _app()
+    with _said_clearly():
+        manifest, held = backup.restore(app, file, force=force)
+    click.echo(f"Restored the state of {manifest.at:%Y-%m-%d %H:%M} UTC: {manifest.rows} rows.")
+    click.echo(f"{held} unsent mails are held. Look at them: python -m whatsnext release")
+
+
+@commands.command()
+@click.option("--kind", "kinds", multiple=True, type=click.Choice([kind.value for kind in Kind]), help="only these")
+@click.option("--send", "act", flag_value="send", help="let them go")
+@click.option("--drop", "act", flag_value="drop", help="give them up: they count as not delivered")
+@click.option("--invite-again", "act", flag_value="invite", help="mail everyone with a place the invitation once more")
+def release(kinds: tuple[str, ...], act: str | None) -> None:
+    """Show the mails held since a restore by kind and age; with --send or --drop settle them."""
+    app, now = _app(), clock.now()
+    chosen = [Kind(kind) for kind in kinds] or list(Kind)
+    with app.app_context():
+        if act is None:
+            click.echo("\n".join(_held_lines(now)) or "No mail is held since a restore.")
+            return
+        with write():
+            if act == "invite":
+                click.echo(f"{restored.invite_again(now)} people get their invitation once more.")
+            elif act == "send":
+                click.echo(f"{restored.release(now, chosen)} mails are released.")
+            else:
+                click.echo(f"{restored.drop(now, chosen)} mails are dropped.")
+
+
+def _held_lines(now: datetime) -> list[str]:
+    def age(at: datetime) -> str:
+        return f"{(now - at).total_seconds() / 3600:.1f} h"
+
+    found = [f"{each.number:6} {each.kind}, {age(each.newest)} to {age(each.oldest)} old" for each in restored.held()]
+    return [*found, "Let them go with --send, give them up with --drop, --kind KIND chooses."] if found else []
+
+
+@commands.command("move-database")
+@click.argument("target", metavar="TARGET_URL", envvar="TARGET_URL")
+def move_database(target: str) -> None:
+    """Copy everything to another, empty database and compare. Stop web and workers before.
+
+    The address may stand in the environment as TARGET_URL, where no list of processes shows its password.
+    """
+    app = _app()
+    try:
+        url = Settings(database_url=target).database_url
+    except ValidationError:
+        raise click.BadParameter("must start with sqlite:/// or postgresql://", param_hint="TARGET_URL") from None
+    with _said_clearly():
+        moved = moving.move(app, url)
+    for each in moved:
+        click.echo(f"{each.rows:8} {each.table} {each.checksum[:16]}")
+    click.echo(f"{sum(each.rows for each in moved)} rows are the same in both. Set DATABASE_URL to the new address.")
+
+
+@contextlib.contextmanager
+def _said_clearly() -> Iterator[None]:
+    """What cannot be done is one line."""
+    try:
+        yield
+    except (backup.BackupRefused, moving.MoveRefused) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or 'file'}: {error.strerror}") from None
 
 
 # --- people ----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""How the mails fare: counted by state and by hour, what failed and why. For organisers, operators and their monitoring.
+"""How the mails fare: counted by state and by hour, what failed and why. For organisers and operators.
 
 Reads; the number of queries does not grow with the number of mails.
 """
@@ -15,7 +15,7 @@ from sqlalchemy.orm import joinedload
 
 from whatsnext.db import db
 from whatsnext.errors import NotFound
-from whatsnext.models import JobRun, Mailbox, Message, MessageState
+from whatsnext.models import JobRun, Message, MessageState, Registration, Status
 from whatsnext.services import outbox
 
 HOURS = 48
@@ -153,6 +153,8 @@ def _second_of(name: str, period: int) -> datetime | None:
     return None if slot is None else datetime.fromtimestamp(slot * period, UTC)
 
 
-def mailboxes() -> list[Mailbox]:
-    """How reading the mailboxes fares."""
-    return list(db.session.scalars(sa.select(Mailbox).order_by(Mailbox.name)))
+def registrations() -> dict[Status, int]:
+    """How many registrations are in each state, over all talks."""
+    rows = db.session.execute(sa.select(Registration.status, sa.func.count()).group_by(Registration.status))
+    found: dict[Status, int] = {status: number for status, number in rows}  # noqa: C416
+    return {status: found.get(status, 0) for status in Status}

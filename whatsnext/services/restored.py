@@ -114,9 +114,7 @@ def invite_again(now: datetime) -> int:
         db.session.scalars(
             sa.select(Registration)
             .join(Registration.event)
-            .where(
-                Registration.status == Status.CONFIRMED, Event.state == EventState.PUBLISHED, Event.starts_at > now
-            )
+            .where(Registration.status == Status.CONFIRMED, Event.state == EventState.PUBLISHED, Event.starts_at > now)
             .order_by(Event.starts_at, Registration.arrival)
         )
     )

@@ -24,6 +24,7 @@ from whatsnext.web import (
     public,
     ratelimit,
     security,
+    traffic,
 )
 from whatsnext.web.forms import form_token
 from whatsnext.web.public import pages
@@ -49,6 +50,7 @@ class Word(UnicodeConverter):
 def init_app(app: Flask) -> None:
     """Register every page, header and name that templates use. Languages and static files come as WSGI middleware."""
     app.url_map.converters |= {"int": Number, "string": Word, "default": Word}
+    traffic.init_app(app)
     security.init_app(app)
     ratelimit.init_app(app)
     for package in (public, attendee, organise, account, ops):

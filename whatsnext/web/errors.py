@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from whatsnext.errors import (
     WrongBrowser,
 )
 from whatsnext.i18n import lazy_gettext as _l
+from whatsnext.logs import places
 from whatsnext.services import catalogue, waiting_list
 from whatsnext.web import assets, guards
 from whatsnext.web.public import cards
@@ -138,7 +137,7 @@ def _without_slash() -> Response | None:
 
 def handle_database_away(error: Exception) -> ResponseReturnValue:
     """The database does not answer: nothing was done, and soon it may again (safety.md B3)."""
-    log.error("database away at %s\n%s", request.url_rule, "".join(_places(error)))
+    log.error("database away at %s\n%s", request.url_rule, "".join(places(error)))
     g.retry_after = 30
     return _plain(
         503,
@@ -150,21 +149,13 @@ def handle_database_away(error: Exception) -> ResponseReturnValue:
 def handle_unforeseen(error: BaseException) -> ResponseReturnValue:
     """A mistake of ours. The log has it under the number that the page shows; the page says nothing inner."""
     number = secrets.token_hex(4)
-    log.error("reference %s at %s\n%s", number, request.url_rule, "".join(_places(error)))
+    log.error("reference %s at %s\n%s", number, request.url_rule, "".join(places(error)))
     return _plain(
         500,
         "Es ist ein Fehler aufgetreten. Ihre Eingabe wurde nicht gespeichert.",
         "Something went wrong. What you entered was not saved.",
         f"Nr. / No. {number}",
     )
-
-
-def _places(error: BaseException | None) -> Iterator[str]:
-    """Where an error and its causes arose. Their messages stay out: they quote what people typed (safety.md D4)."""
-    while error is not None:
-        yield f"{type(error).__module__}.{type(error).__qualname__}\n"
-        yield from traceback.format_tb(error.__traceback__)
-        error = error.__cause__ or error.__context__
 
 
 def _plain(status: int, german: str, english: str, number: str = "") -> ResponseReturnValue:

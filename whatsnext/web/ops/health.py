@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
+
 from flask import Response
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
+from whatsnext import clock
 from whatsnext.db import is_current
+from whatsnext.services import delivery, incoming
 from whatsnext.web.ops import bp
+
+LATE = 120
+"""Seconds that a due mail may wait before somebody is told: a worker looks every five."""
 
 
 def _said(words: str, status: int) -> ResponseReturnValue:
@@ -21,9 +29,30 @@ def live() -> ResponseReturnValue:
 
 @bp.get("/health/ready")
 def ready() -> ResponseReturnValue:
-    """200 if the database answers and has the tables of this release, else 503 with the reason."""
+    """200 if the database answers and has the tables of this release, else 503 with the reason.
+
+    The lines below tell a monitor more: pages are served whatever becomes of mails, mailbox and backups.
+    """
     try:
-        current = is_current()
+        if not is_current():
+            return _said("database: tables of another release", 503)
+        lines = ["ready", *_more(clock.now())]
     except SQLAlchemyError:
         return _said("database: no answer", 503)
-    return _said("ready", 200) if current else _said("database: tables of another release", 503)
+    return _said("\n".join(lines), 200)
+
+
+def _more(now: datetime) -> Iterator[str]:
+    owed, due, backup = delivery.oldest_owed(), delivery.oldest_due(now), delivery.last_backup()
+    if owed:
+        yield f"mails: the oldest is owed for {_seconds(now, owed)} s"
+    if due and (late := _seconds(now, due)) > LATE:
+        yield f"mails: due for {late} s and not taken by a worker"
+    if mailbox := incoming.failing():
+        yield f"mailbox: no answer since {mailbox.failing_since:%Y-%m-%dT%H:%MZ}"
+    if backup:
+        yield f"backup: {_seconds(now, backup)} s old"
+
+
+def _seconds(now: datetime, then: datetime) -> int:
+    return max(int((now - then).total_seconds()), 0)

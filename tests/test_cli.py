@@ -156,6 +156,12 @@ def test_the_demo_keeps_out_of_other_people_s_data(settings):
     assert (code, err) == (1, "Error: INSTANCE holds other data already. Set it to a new folder.\n")
 
 
+def test_nobody_else_on_the_machine_reads_the_data(settings):
+    run("demo", **settings)
+    open_to_others = [path for path in settings["INSTANCE"].rglob("*") if path.stat().st_mode & 0o077]
+    assert [path.name for path in open_to_others] == []
+
+
 def test_people_are_added_and_get_links(settings):
     code, out, _err = run("admin", "add", "Kim@Behoerde.example", "--name", "Kim Muster", **settings)
     assert (code, out.splitlines()[0]) == (0, "kim@behoerde.example: organiser")

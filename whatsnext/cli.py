@@ -37,6 +37,7 @@ WRONG_SETTING = 2
 
 def main() -> None:
     """Run a command. A wrong setting is one clear line for each variable, and exit code 2."""
+    os.umask(0o077)  # databases, mails and backups hold personal data: nobody else on the machine reads them
     logs.configure(as_json=False)
     try:
         commands()

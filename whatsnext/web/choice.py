@@ -14,12 +14,14 @@ from whatsnext.web.forms import Form
 class ChoiceForm(Form):
     """Where a person has chosen before, the page says yes by itself and has one button.
 
-    `renew` and `waiting` carry what the page has promised: a new hold, a place in the other line.
+    `renew`, `waiting` and `way` carry what the page has promised: a new hold, a place in the other line, the way to
+    take part, so that a form sent twice changes nothing back.
     """
 
     choice = RadioField(choices=["yes", "no"], validate_choice=False)
     renew = HiddenField(default="")
     waiting = HiddenField(default="")
+    way = HiddenField(default="")
 
     def validate_choice(self, field: Any) -> None:
         if field.data not in ("yes", "no"):

@@ -29,7 +29,10 @@ from whatsnext.web.public import cards
 
 @dataclass(frozen=True)
 class Act:
-    """The words of one page: heading, what will happen, the two answers, the button. `waiting`: it promises a line."""
+    """The words of one page: heading, what will happen, the two answers, the button.
+
+    `waiting`: it promises a line; `way`: the way to take part that it promises.
+    """
 
     heading: str
     says: list[str]
@@ -39,6 +42,7 @@ class Act:
     button: str
     possible: bool = True
     waiting: bool = False
+    way: Mode | None = None
 
 
 Words = Callable[[Registration], Act]
@@ -71,7 +75,8 @@ def switch(key: str) -> ResponseReturnValue:
 
     def act(registration_id: int, form: ChoiceForm) -> Registration:
         waiting_ok = form.waiting.data == "yes"
-        return registrations.switch_mode(registration_id, other, clock.now(), waiting_ok=waiting_ok)
+        wanted = Mode(form.way.data) if form.way.data in list(Mode) else other
+        return registrations.switch_mode(registration_id, wanted, clock.now(), waiting_ok=waiting_ok)
 
     return _act(key, opened, lambda mine: _switching(mine, other), "switched", act)
 
@@ -153,7 +158,7 @@ def _act(
         else:
             return _done(mine, opened, done)
     said = words(mine)
-    form.waiting.data = "yes" if said.waiting else ""
+    form.waiting.data, form.way.data = "yes" if said.waiting else "", said.way or ""
     page = render_template(
         "attendee/act.html",
         key=key,
@@ -268,4 +273,5 @@ def _switching(mine: Registration, other: Mode) -> Act:
         button=_("Take part online instead") if online else _("Take part on site instead"),
         possible=outlook.place or not confirmed,
         waiting=not outlook.place and not confirmed,
+        way=other,
     )

@@ -204,7 +204,7 @@ def test_the_attendee_signed_in_opens_it_by_its_ref(make, client):
     assert person.name in page.text
 
 
-@pytest.mark.parametrize("key", ["x", "x.y", "a" * 200, "%00", "ä"])
+@pytest.mark.parametrize("key", ["x", "x.y", "a" * 200, "x%25", "ä"])
 def test_a_forged_link_is_a_designed_page(make, client, key):
     page = client.page(f"/registrations/{key}")
     assert page.status == 400

@@ -59,6 +59,7 @@ class Database:
             "mail_server": "127.0.0.1",
             "mail_port": self.mail_port,
             "mail_default_sender": "next@localhost",
+            "lmtp_listen": f"unix:{self.instance}/lmtp",
         }
         return Settings(**{**given, **changes})
 
@@ -207,6 +208,7 @@ def serve(database: Database, tmp_path: Path) -> Iterator[Callable[..., str]]:
                 "instance": database.instance,
                 "port": port,
                 "base_url": f"http://127.0.0.1:{port}",
+                "lmtp_listen": f"unix:{database.instance}/lmtp-{port}",
                 **settings,
             }
             environment = {name.upper(): value for name, value in given.items()}

@@ -134,10 +134,11 @@ class Inbox:
             self._thread.start()
 
     def stop(self) -> None:
-        """Finish the mail under way and return, within seconds."""
+        """Finish the mail under way and return, within seconds. Twice is the same as once."""
         self._stopping.set()
-        if self._listener is not None:
-            self._listener.stop()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
         if self._thread is not None:
             self._thread.join(2.0)
         self._clerk.close()

@@ -92,9 +92,13 @@ def test_what_is_put_away_is_gone_and_the_overview_counts_the_rest(client, aside
     assert ("/organise/incoming", "Mails ansehen") in overview.links
 
 
-def test_a_mailbox_that_does_not_answer_is_said_on_both_pages(client):
+def test_a_mailbox_that_does_not_answer_is_said_on_both_pages_and_to_monitoring(client, app):
+    error = "The mailbox cannot be reached."
     with write():
-        db.session.add(Mailbox(name="x", failing_since=NOON, error="The mailbox cannot be reached."))
+        db.session.add(Mailbox(name=app.config["SETTINGS"].imap_name, failing_since=NOON, error=error))
+        db.session.add(Mailbox(name="of earlier settings", failing_since=NOON, error="x"))
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.text) == (200, "ready\nmailbox: no answer since 2026-01-05T12:00Z\n")
     assert "Das Postfach antwortet nicht; was Kalender antworten, wird nicht gelesen." in client.page("/organise/").text
     page = client.page("/organise/incoming").text
     assert "Das Postfach ist nicht erreichbar." in page

@@ -56,12 +56,15 @@ class Invitation(Entry):
     """A talk as one attendee's calendar shows it.
 
     `organiser_address` is the registration's own reply address; `sequence` and `partstat` are what this attendee
-    is sent now. Both addresses are plain ASCII, without a name.
+    is sent now. Both addresses are plain ASCII, without a name. `answer` asks for an answer; where nobody reads it,
+    the organiser is a human and `sent_by` the address that the mail comes from, if it is another one.
     """
 
     attendee_name: str
     attendee_address: str
     partstat: str = "NEEDS-ACTION"
+    answer: bool = True
+    sent_by: str = ""
 
 
 class _Text(icalendar.vText):
@@ -103,8 +106,16 @@ def _attendee(invitation: Invitation) -> icalendar.vCalAddress:
     person.params["CUTYPE"] = "INDIVIDUAL"
     person.params["ROLE"] = "REQ-PARTICIPANT"
     person.params["PARTSTAT"] = invitation.partstat
-    person.params["RSVP"] = "TRUE"
+    person.params["RSVP"] = "TRUE" if invitation.answer else "FALSE"
     return person
+
+
+def _organiser(entry: Entry) -> icalendar.vCalAddress:
+    """ORGANIZER, with SENT-BY where another address sends (RFC 5545 §3.2.18)."""
+    organiser = _who(entry.organiser_name, entry.organiser_address)
+    if isinstance(entry, Invitation) and entry.sent_by:
+        organiser.params["SENT-BY"] = str(_who("", entry.sent_by))
+    return organiser
 
 
 def _zone(entry: Entry) -> ZoneInfo:
@@ -165,7 +176,7 @@ def _vevent(entry: Entry, stamp: datetime, status: str) -> icalendar.Event:
         categories.cats = [_Text(texts.line(category)) for category in entry.categories]
         event.add("CATEGORIES", categories)
     if entry.organiser_address or isinstance(entry, Invitation):
-        event.add("ORGANIZER", _who(entry.organiser_name, entry.organiser_address))
+        event.add("ORGANIZER", _organiser(entry))
     return event
 
 

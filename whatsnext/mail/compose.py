@@ -39,6 +39,7 @@ def compose(message: Message, now: datetime) -> Letter:
             to=message.recipient,
             sender=sender(message.registration),
             sender_name=_sender_name(message),
+            reply_to=_human(message),
             subject=subject,
             text=_text(_render(kind, "body.txt", context)),
             html=_CONTROLS.sub("", _render(kind, "body.html", context)),
@@ -73,7 +74,9 @@ def invitation_of(message: Message) -> Invitation:
         categories=(event.theme.name,) if event.theme else (),
         join_link=link or None,
         organiser_name=event.series.name,
-        organiser_address=sender(own),
+        organiser_address=_human(message) or sender(own),
+        sent_by=sender(own) if _human(message) not in ("", sender(own)) else "",
+        answer=_settings().reads_answers,
         attendee_name=own.name,
         attendee_address=message.recipient,
         partstat=own.partstat.value,
@@ -121,9 +124,21 @@ def _location(registration: Registration, link: str) -> str:
 
 
 def sender(registration: Registration | None) -> str:
-    """The address in From, Reply-To, ORGANIZER and the envelope alike."""
+    """The address in From, Reply-To, ORGANIZER and the envelope alike; where nobody reads answers that of all mails."""
+    settings = _settings()
+    return reply_address(registration, settings.sender) if registration and settings.reads_answers else settings.sender
+
+
+def _human(message: Message) -> str:
+    """Who is written to where nobody reads answers: the contact of the series. Empty where answers are read."""
+    if _settings().reads_answers or message.event is None:
+        return ""
+    return message.event.series.contact_email
+
+
+def _settings() -> Settings:
     settings: Settings = current_app.config["SETTINGS"]
-    return reply_address(registration, settings.sender) if registration else settings.sender
+    return settings
 
 
 def _sender_name(message: Message) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from flask import current_app
+
 from whatsnext import i18n
 from whatsnext.i18n import gettext as _
 from whatsnext.links import external
-from whatsnext.models import CancelledBy, Event, EventState, Message, Mode, Registration, Status
+from whatsnext.models import CancelledBy, Event, EventState, Message, Mode, PartStat, Registration, Status
 from whatsnext.services import invitations, registrations, signup, waiting_list
 
 Context = dict[str, Any]
@@ -76,6 +78,7 @@ def registration(message: Message, _now: datetime) -> Context:
         "cancel_link": external("attendee.cancel", key=key),
         "status": own.status.value,
         "place": waiting_list.place_in_line(own),
+        "answers_read": current_app.config["SETTINGS"].reads_answers,
     }
 
 
@@ -147,6 +150,7 @@ def cancellation(message: Message, _now: datetime) -> Context:
         **registration(message, _now),
         "by_organiser": by_organiser,
         "had_place": message.facts.get("had_place", True),
+        "declined": own.partstat is PartStat.DECLINED and not by_organiser,
         "undo_link": "" if by_organiser else external("attendee.undo", key=registrations.manage_token(own)),
         "invited": message.sequence is not None,
     }

@@ -49,7 +49,7 @@ class Mailbox:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._box: BaseMailBox | None = None
-        self.name = f"{settings.imap_username}@{settings.imap_server}:{settings.imap_port}/{settings.imap_folder}"[:300]
+        self.name = settings.imap_name
 
     def open(self) -> int:
         """Connect if need be and choose the folder. Returns its UIDVALIDITY."""

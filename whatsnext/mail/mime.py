@@ -28,7 +28,7 @@ WIRE = policy.SMTP.clone(cte_type="7bit")
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """What one mail says, to one address. `calendar` is its METHOD and its bytes."""
+    """What one mail says, to one address. `calendar` is its METHOD and its bytes; answers go to `reply_to`, if any."""
 
     to: str
     sender: str
@@ -38,6 +38,7 @@ class Letter:
     html: str
     message_id: str
     date: datetime
+    reply_to: str = ""
     calendar: tuple[str, bytes] | None = None
 
 
@@ -48,7 +49,8 @@ def build(letter: Letter) -> bytes:
     """
     mail = EmailMessage(policy=WIRE)
     mail["Subject"] = letter.subject
-    mail["From"] = mail["Reply-To"] = Address(letter.sender_name, addr_spec=letter.sender)
+    mail["From"] = Address(letter.sender_name, addr_spec=letter.sender)
+    mail["Reply-To"] = Address(letter.sender_name, addr_spec=letter.reply_to or letter.sender)
     mail["To"] = Address(addr_spec=letter.to)
     mail["Date"] = letter.date
     mail["Message-ID"] = letter.message_id

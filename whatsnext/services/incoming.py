@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from flask import current_app
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import joinedload
 
@@ -172,7 +173,7 @@ def number_open() -> int:
 
 def standing() -> tuple[bool, int]:
     """Whether a mailbox does not answer, and how many mails wait for an organiser. One query."""
-    failing = sa.exists(sa.select(Mailbox.name).where(Mailbox.failing_since.is_not(None)))
+    failing = sa.exists(sa.select(Mailbox.name).where(_failing()))
     waiting = sa.select(sa.func.count()).select_from(Incoming).where(*_open()).scalar_subquery()
     row = db.session.execute(sa.select(failing, waiting)).one()
     return bool(row[0]), int(row[1])
@@ -210,9 +211,14 @@ def mailbox(name: str) -> Mailbox | None:
     return db.session.get(Mailbox, name, populate_existing=True)
 
 
+def _failing() -> sa.ColumnElement[bool]:
+    """What earlier settings named does not count any more."""
+    return sa.and_(Mailbox.name == current_app.config["SETTINGS"].imap_name, Mailbox.failing_since.is_not(None))
+
+
 def failing() -> Mailbox | None:
-    """The mailbox that does not answer; reads."""
-    return db.session.scalars(sa.select(Mailbox).where(Mailbox.failing_since.is_not(None)).limit(1)).first()
+    """The mailbox, if it does not answer; reads."""
+    return db.session.scalars(sa.select(Mailbox).where(_failing())).first()
 
 
 def reached(name: str, uid_validity: int, now: datetime) -> Start:

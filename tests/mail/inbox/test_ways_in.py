@@ -264,19 +264,22 @@ def test_a_mail_is_noticed_while_we_wait(
         assert len(box.new_mails(0, None)) == 1
 
 
-def test_a_mailbox_that_goes_away_is_noted_and_read_again_when_it_is_back(
-    database: Database, app: Flask, settings: Settings, known: Invited, declined: bytes, ada: Registration
+def test_a_mailbox_that_does_not_answer_is_noted_until_it_does(
+    database: Database, app: Flask, settings: Settings, mailbox: Reader
 ) -> None:
-    port = servers.free_port()
-    inbox = Inbox(database.create_app(**_imap(settings, port)))
+    inbox = Inbox(database.create_app(**_imap(settings, servers.free_port())))
     inbox.start()
     try:
-        assert until(lambda: incoming.failing() is not None)
-        failing = incoming.failing()
-        assert failing is not None
-        assert (failing.error, failing.failing_since) == (imap.NO_SERVER, NOON)
+        assert until(lambda: db.session.scalar(sa.select(Mailbox.error)) is not None)
     finally:
         inbox.stop()
+    away = db.session.scalars(sa.select(Mailbox)).one()
+    assert (away.error, away.failing_since, away.seen_at) == (imap.NO_SERVER, NOON, None)
+    with write():
+        incoming.unreachable(mailbox.box.name, imap.NO_SERVER, NOON)
+    mailbox.visit()
+    back = db.session.get_one(Mailbox, mailbox.box.name, populate_existing=True)
+    assert (back.error, back.failing_since, back.seen_at) == ("", None, NOON)
 
 
 def test_a_wrong_password_is_said_in_words(app: Flask, settings: Settings) -> None:

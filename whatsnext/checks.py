@@ -115,7 +115,8 @@ def _zones(_settings: Settings) -> Iterator[Finding]:
     version = _system_zones(Path(system))
     words = f"of the system ({version or 'version unknown'}); the package tzdata has {package}"
     old = bool(version) and _release(version) < _release(package)
-    yield Finding("time zones", not old, f"{words}: update the system, or set PYTHONTZPATH= empty" if old else words)
+    advice = ": renew those of the system, or set PYTHONTZPATH= empty" if old else ""
+    yield Finding("time zones", not old, words + advice)
 
 
 def _release(version: str) -> tuple[int, int]:

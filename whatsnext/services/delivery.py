@@ -16,7 +16,6 @@ from sqlalchemy.orm import joinedload
 from whatsnext.db import db
 from whatsnext.errors import NotFound
 from whatsnext.models import JobRun, Message, MessageState, Registration, Status
-from whatsnext.services import outbox
 
 HOURS = 48
 SHOWN = 50
@@ -112,12 +111,12 @@ def may_retry(message: Message, now: datetime) -> bool:
     return message.state is MessageState.FAILED and event is not None and not (event.ends_at and event.ends_at <= now)
 
 
-def retry(message_id: int, now: datetime) -> None:
-    """Try a failed mail about a talk once more. Raises NotFound. Call inside `write()`."""
-    message = db.session.get(Message, message_id)
-    if message is None or message.event_id is None or not may_retry(message, now):
+def message(event_id: int, message_id: int) -> Message:
+    """A mail about this talk. Raises NotFound for one of another talk (safety.md P1)."""
+    found = db.session.scalar(sa.select(Message).where(Message.id == message_id, Message.event_id == event_id))
+    if found is None:
         raise NotFound
-    outbox.retry_failed(message.id, message.event_id, now)
+    return found
 
 
 def braked() -> int:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload
 
 from whatsnext.db import db
 from whatsnext.models import Event, EventState, Kind, Message, MessageState, Mode, Registration, Series, Status, Theme
-from whatsnext.services import catalogue, incoming, pages, participants, waiting_list
+from whatsnext.services import catalogue, incoming, pages, participants, restored, waiting_list
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.participants import Show
 from whatsnext.services.waiting_list import Places
@@ -28,6 +28,7 @@ class Need(StrEnum):
 
     UNDELIVERED = "undelivered"
     HELD = "held"
+    RESTORED = "restored"
     REPORTS = "reports"
     NO_HOST = "no_host"
     INCOMPLETE = "incomplete"
@@ -132,8 +133,7 @@ def to_do(talks: list[Talk], unpublished: list[Event], now: datetime) -> list[To
     `talks` and `unpublished` as `coming` and `drafts` give them.
     """
     found = _undelivered(now)
-    if held := _held():
-        found.append(ToDo(Need.HELD, number=held))
+    found += _held()
     found += _incoming()
     if lost := _lost_reports(now):
         found.append(ToDo(Need.REPORTS, number=lost))
@@ -178,9 +178,15 @@ def _undelivered(now: datetime) -> list[ToDo]:
     return [ToDo(Need.UNDELIVERED, event, number) for event, number in rows]
 
 
-def _held() -> int:
-    held = sa.select(sa.func.count()).select_from(Message).where(Message.state == MessageState.HELD)
-    return db.session.scalar(held) or 0
+def _held() -> list[ToDo]:
+    """Mails that wait for someone to let them go: held by the brake, or since a restore."""
+    rows = db.session.execute(
+        sa.select(Message.error, sa.func.count())
+        .where(Message.state == MessageState.HELD)
+        .group_by(Message.error)
+        .order_by(Message.error)
+    )
+    return [ToDo(Need.RESTORED if error == restored.HELD else Need.HELD, number=number) for error, number in rows]
 
 
 def _lost_reports(now: datetime) -> int:

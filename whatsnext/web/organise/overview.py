@@ -157,8 +157,18 @@ def _incoming(n: int) -> Line:
     return Line(sentence, _("Look at the mails"), url_for(".incoming"))
 
 
+def _held_since_restore(n: int) -> Line:
+    sentence = ngettext(
+        "%(num)s mail is held back, because a backup was restored.",
+        "%(num)s mails are held back, because a backup was restored.",
+        n,
+    )
+    return Line(sentence, _("Look at the mails"), url_for(".delivery_page"))
+
+
 _GENERAL = {
     Need.HELD: _held,
+    Need.RESTORED: _held_since_restore,
     Need.PAGES: _unedited,
     Need.REPORTS: _reports,
     Need.STATEMENT: _statement,

@@ -9,6 +9,7 @@ is_there() {
         chromium) test -x "${CHROMIUM:-/usr/bin/chromium}" ;;
         postgresql) command -v initdb || ls /usr/lib/postgresql/*/bin/initdb ;;
         node) command -v node && command -v npm ;;
+        dovecot) test -x /usr/sbin/dovecot && ls /usr/lib/dovecot/imap /usr/lib/dovecot/lmtp ;;
         *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
@@ -18,6 +19,7 @@ packages_of() {
         venv) echo python3-venv ;;
         chromium) echo chromium fonts-dejavu-core ;;
         node) echo nodejs npm ;;
+        dovecot) echo dovecot-imapd dovecot-lmtpd ;;
         *) echo "$1" ;;
     esac
 }

@@ -72,7 +72,7 @@ def test_an_empty_list_offers_the_link_to_share(client, talk):
 def test_a_search_for_nobody_says_so_and_nonsense_finds_everyone(make, client, talk):
     make.registration(talk)
     assert "Niemand gefunden für „zz“." in client.page(people(talk, "?q=zz")).text
-    for nonsense in ("?show=evil", "?after=x", "?q=a%00b", "?q=" + "x" * 10_000):
+    for nonsense in ("?show=evil", "?after=x", "?after=-1", f"?after={10**23}", "?q=a%00b", "?q=" + "x" * 10_000):
         assert "1 Anmeldung, sortiert nach Eingang" in client.page(people(talk, nonsense)).text
 
 

@@ -72,3 +72,9 @@ def search(given: Any) -> Search:
     except text.TextRefused:
         words = ""
     return Search(show, words)
+
+
+def arrived(given: Any) -> int:
+    """The number of arrival after which the list goes on; nonsense begins anew."""
+    typed = given.get("after") or ""
+    return int(typed) if typed.isdecimal() and len(typed) < 10 else 0

@@ -125,7 +125,7 @@ def show_list(event: Event, search: Search, form: BulkForm) -> tuple[str, int]:
         event=event,
         form=form,
         search=search,
-        page=everyone.page(event.id, search, request.args.get("after", 0, int) if request.method == "GET" else 0),
+        page=everyone.page(event.id, search, participant_form.arrived(request.args) if request.method == "GET" else 0),
         found=everyone.count(event.id, search),
         chips=[
             (participant_words.chip(show, numbers[show]), _address(event, show), show is search.show) for show in shown

@@ -39,6 +39,13 @@ def refused(monkeypatch, **environment):
         ("MAIL_DEFAULT_SENDER", MARK),
         ("MAIL_DEFAULT_SENDER", f"{MARK}{'x' * 40}@example.org"),
         ("MAIL_DEFAULT_SENDER", f"{MARK} <a@example.org>"),
+        ("IMAP_PORT", MARK),
+        ("IMAP_USE_SSL", MARK),
+        ("IMAP_FOLDER", f"{MARK}\nX"),
+        ("LMTP_LISTEN", f"{MARK}:24"),
+        ("LMTP_LISTEN", "0.0.0.0:24"),
+        ("LMTP_LISTEN", "127.0.0.1:0"),
+        ("AUTHSERV_ID", f"{MARK}\tX"),
         ("TRUSTED_PROXIES", "-1"),
         ("TRUSTED_PROXIES", "6"),
         ("SEAT_HOLD_MINUTES", "14"),
@@ -127,3 +134,16 @@ def test_the_secret_is_made_once_and_read_by_the_owner_only(tmp_path):
     assert (first, len(first) >= 43) == (second, True)
     assert stat.S_IMODE(Path(tmp_path / "new" / "secret_key").stat().st_mode) == 0o600
     assert Settings(instance=tmp_path, secret_key="given").secret == "given"
+
+
+def test_answers_are_read_with_a_mailbox_or_over_lmtp(monkeypatch):
+    assert [Settings(**given).reads_answers for given in ({}, {"lmtp_listen": "unix:/run/lmtp"})] == [False, True]
+    mailbox = {"imap_server": "imap.example.org", "imap_username": "next", "imap_password": "x"}
+    settings = Settings(**mailbox)
+    assert (settings.reads_answers, settings.imap_name) == (True, "next@imap.example.org:993/INBOX")
+    assert refused(monkeypatch, IMAP_SERVER="imap.example.org") == [
+        "IMAP_USERNAME and IMAP_PASSWORD are needed when IMAP_SERVER is set"
+    ]
+    assert refused(monkeypatch, IMAP_USERNAME="next", IMAP_PASSWORD=MARK, IMAP_USE_SSL="false") == [
+        "IMAP_SERVER needs IMAP_USE_SSL: a password is never sent in the clear"
+    ]

@@ -4,7 +4,8 @@ import pytest
 
 from tests.factories import NOON
 from whatsnext.db import db, write
-from whatsnext.models import Incoming, IncomingState, Kind, Mailbox, Reason, Registration
+from whatsnext.models import Incoming, IncomingState, Kind, Mailbox, MessageState, PartStat, Reason, Registration
+from whatsnext.services import replies
 
 
 @pytest.fixture(autouse=True)
@@ -125,3 +126,22 @@ def test_the_list_costs_the_same_queries_however_long_it_is(client, aside, make,
     for _number in range(2):
         aside(Reason.FOREIGN, make.registration(make.event()))
     assert count() == one
+
+
+def test_the_page_of_a_participant_shows_the_answer_its_time_and_what_was_written(client, make):
+    talk = make.event()
+    said = make.registration(talk, partstat=PartStat.TENTATIVE, partstat_at=NOON, reply_comment="<i>Vielleicht</i>")
+    asked = make.registration(talk, partstat_at=NOON)
+    page = client.page(f"/organise/events/{talk.id}/participants/{said.ref}")
+    assert "Vorläufig angenommen, Mo., 5. Januar" in page.text
+    assert "„<i>Vielleicht</i>“" in page.text
+    page = client.page(f"/organise/events/{talk.id}/participants/{asked.ref}")
+    assert "Seither neu gefragt; noch keine Antwort." in page.text
+
+
+def test_a_mail_that_was_sent_back_says_what_to_do(client, make):
+    one = make.registration(make.event())
+    make.message(Kind.INVITATION, one, state=MessageState.FAILED, error=replies.SENT_BACK)
+    text = client.page(f"/organise/events/{one.event_id}/participants/{one.ref}").text
+    assert "Der empfangende Server hat die Nachricht zurückgeschickt." in text
+    assert "richtigen Adresse" in text

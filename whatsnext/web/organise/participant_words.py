@@ -10,6 +10,7 @@ from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.mail import deliver
 from whatsnext.models import Event, Kind, Message, MessageState, Registration, Status
+from whatsnext.services import replies
 from whatsnext.services.participants import Invited, Row, Show
 from whatsnext.services.recipients import Act
 
@@ -117,6 +118,7 @@ def reason(message: Message) -> str:
     why = _(message.error)
     advice = {
         deliver.NO_SUCH_ADDRESS: _("Call the person and ask for the right address."),
+        replies.SENT_BACK: _("Call the person and ask for the right address."),
         deliver.MAILBOX_FULL: _("Try again in some days, or call the person."),
         deliver.REFUSED: _("Call the person; their mail server lets nothing through."),
         deliver.UNWANTED: _("Nothing to do."),

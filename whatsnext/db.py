@@ -87,8 +87,8 @@ def _prepare_sqlite(engine: sa.Engine, *, wal_backported: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        immediate = connection.get_execution_options().get("sqlite_begin") == "IMMEDIATE"
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN DEFERRED")
+        if how := connection.get_execution_options().get("sqlite_begin", "DEFERRED"):
+            connection.exec_driver_sql(f"BEGIN {how}")
 
 
 def _refuse_unsafe_postgresql(connection: Any, _record: object) -> None:
@@ -98,6 +98,7 @@ def _refuse_unsafe_postgresql(connection: Any, _record: object) -> None:
         allowed = connection.execute("SELECT current_setting('whatsnext.throwaway', true)").fetchone()[0] == "on"
         if value == "off" and not allowed:
             raise SettingRefused(f"DATABASE_URL: the PostgreSQL server has {name}=off and may lose what it confirmed")
+    connection.rollback()  # whoever asked for this connection gets it outside of any transaction
 
 
 @contextlib.contextmanager
@@ -120,6 +121,15 @@ def write() -> Iterator[None]:
     finally:
         g.writing = False
     written.send(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def glance(statement: sa.Select[*tuple[Any, ...]], given: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The first row of a single statement, or None; outside of any transaction: nothing is begun and ended for it."""
+    sqlite = db.engine.dialect.name == "sqlite"
+    options: dict[str, Any] = {"sqlite_begin": ""} if sqlite else {"isolation_level": "AUTOCOMMIT"}
+    with db.engine.connect() as connection:
+        row = connection.execution_options(**options).execute(statement, given).first()
+    return tuple(row) if row is not None else None
 
 
 def upgrade(app: Flask) -> None:

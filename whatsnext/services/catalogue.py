@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from whatsnext import links, markdown
 from whatsnext.calendars.invitation import Entry
-from whatsnext.db import db
+from whatsnext.db import db, glance
 from whatsnext.errors import NotFound
 from whatsnext.i18n import gettext as _
 from whatsnext.models import (
@@ -297,11 +297,10 @@ def event_version(slug: str) -> Version:
 
 
 def _row(chosen: sa.Select[*tuple[Any, ...]], given: dict[str, str]) -> Version:
-    with db.engine.connect() as connection:
-        row = connection.execute(chosen, given).first()
+    row = glance(chosen, given)
     if row is None:
         raise NotFound
-    return tuple(row)
+    return row
 
 
 # --- calendars -------------------------------------------------------------------------------------------

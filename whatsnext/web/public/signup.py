@@ -263,11 +263,15 @@ def block(token: str) -> ResponseReturnValue:
         raise LinkInvalid
     form = ChoiceForm()
     if form.validate_on_submit():
-        ratelimit.spend(ratelimit.CONFIRM)
-        if form.choice.data == "yes":
-            with write():
-                signup.block(token, now)
-        return redirect(url_for(".blocked" if form.choice.data == "yes" else ".home"), 303)
+        try:
+            ratelimit.spend(ratelimit.CONFIRM)
+            if form.choice.data == "yes":
+                with write():
+                    signup.block(token, now)
+        except DomainError as error:
+            form.refuse(error)
+        else:
+            return redirect(url_for(".blocked" if form.choice.data == "yes" else ".home"), 303)
     page = render_template("public/signup/block.html", form=form, masked=text.masked(person.email))
     return page, form.status
 

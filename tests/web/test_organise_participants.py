@@ -252,6 +252,21 @@ def test_if_others_would_be_meant_the_new_list_is_shown_and_nothing_happens(make
     assert len(owed()) == 2
 
 
+def test_removing_some_who_wait_along_with_some_who_come_moves_up_only_who_stays(make, client, owed):
+    client.sign_in(make.organiser())
+    talk = make.event(places_on_site=1)
+    coming = make.registration(talk, Status.CONFIRMED)
+    waiting, staying = (make.registration(talk, Status.WAITING) for _each in range(2))
+    page = choose(client, talk, "remove", [coming.ref, waiting.ref])
+    assert client.submit(page, form="form").status_code == 303
+    assert [one.status for one in (coming, waiting, staying)] == [Status.CANCELLED, Status.CANCELLED, Status.CONFIRMED]
+    assert owed() == [(Kind.CANCELLATION, waiting), (Kind.CANCELLATION, coming), (Kind.PROMOTION, staying)]
+    assert (waiting.sequence, db.session.scalars(sa.select(Message.facts).order_by(Message.id)).first()) == (
+        None,
+        {"by": "organiser", "had_place": False},
+    )
+
+
 def test_too_few_places_for_all_leave_everyone_where_they_are(make, client, owed):
     client.sign_in(make.organiser())
     talk = make.event(places_on_site=1)

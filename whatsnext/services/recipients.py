@@ -65,6 +65,11 @@ class Recipients:
     def ids(self) -> list[int]:
         return [registration.id for registration in self.people]
 
+    @property
+    def leaving(self) -> list[int]:
+        """The same, those in line first: nobody is moved up by a place that is freed only to be removed as well."""
+        return [registration.id for registration in sorted(self.people, key=lambda one: one.status != Status.WAITING)]
+
 
 def choose(choice: Choice) -> Recipients:
     """Work out whom a choice means now. Raises NobodyToTell if that is nobody. Two queries."""

@@ -53,7 +53,7 @@ def participants_act(event_id: int, act: str) -> ResponseReturnValue:
             with write():
                 waiting_list.lock(event_id)
                 chosen = recipients.unseal(form.seal.data, event_id, Act(act), now)
-                for number in chosen.ids:
+                for number in chosen.leaving if act == Act.REMOVE else chosen.ids:
                     _act(Act(act), number, event_id, now)
         except DomainError as error:
             form.refuse(error)

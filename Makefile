@@ -50,7 +50,7 @@ fix: tools ## put right what the linters can put right by themselves
 
 bench: tools ## measure the pages as ratios to a bare Flask view on the same server
 	@tools/need.sh wrk postgresql
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench --pg
 
 texts: tools ## take new texts into the catalogue; then fill in the German
 	$(BIN)/python -m tools.texts update

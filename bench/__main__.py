@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--pg", action="store_true", help="on a PostgreSQL of its own as well as on SQLite")
     parser.add_argument("--json", action="store_true", help="the figures of each round as JSON")
     parser.add_argument("--seconds", type=float, default=1, help="how long a page is asked for in each round")
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("Missing: wrk. Install it, for instance: sudo apt-get install wrk")

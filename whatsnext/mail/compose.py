@@ -18,7 +18,8 @@ from whatsnext.links import external
 from whatsnext.mail import contexts
 from whatsnext.mail.kinds import KINDS, METHODS, MailKind
 from whatsnext.mail.mime import Letter
-from whatsnext.models import Event, Message, Mode, Registration
+from whatsnext.models import Event, Kind, Message, Mode, Registration
+from whatsnext.services.invitations import Change
 
 PRODUCT = "What's NEXt"
 LONGEST_SUBJECT = 60
@@ -68,7 +69,7 @@ def invitation_of(message: Message) -> Invitation:
         start=event.starts_at.astimezone(zone),
         end=event.ends_at.astimezone(zone),
         summary=event.title,
-        description=_description(own, link),
+        description=_description(message, own, link),
         location=_location(own, link),
         url=external("public.event", slug=event.slug),
         categories=(event.theme.name,) if event.theme else (),
@@ -103,10 +104,11 @@ def _next_stamp(registration: Registration, now: datetime) -> datetime:
     return stamp
 
 
-def _description(registration: Registration, link: str) -> str:
+def _description(message: Message, registration: Registration, link: str) -> str:
     event: Event = registration.event
     manage = contexts.manage_link(registration)
     parts = [
+        *_changed(message),
         markdown.to_text(event.summary),
         markdown.to_text(event.agenda),
         _("Join online: %(link)s", link=link) if link else "",
@@ -114,6 +116,18 @@ def _description(registration: Registration, link: str) -> str:
         _("My registration, giving up my place: %(link)s", link=manage),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _changed(message: Message) -> list[str]:
+    """Old and new in the words of the mail, so that the entry tells what has changed; long texts stand there anyway."""
+    if message.kind is not Kind.UPDATE:
+        return []
+    rows: list[Change] = contexts.update(message, message.created_at)["changes"]
+    return [
+        _("%(label)s: %(new)s (so far: %(old)s)", label=row.label, new=row.new, old=row.old)
+        for row in rows
+        if row.label != _("Summary and agenda")
+    ]
 
 
 def _location(registration: Registration, link: str) -> str:

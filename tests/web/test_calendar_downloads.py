@@ -53,6 +53,14 @@ def test_the_file_is_the_same_until_the_talk_changes(make, client, at):
     assert client.get("/events/t/calendar.ics").get_data() == first
 
 
+def test_the_file_of_a_cancelled_talk_says_so(make, client):
+    talk = make.event(slug="t", state=EventState.CANCELLED, cancelled_at=NOON, cancelled_reason="Krank")
+    mine = make.registration(talk)
+    for address in ("/events/t", f"/registrations/{registrations.manage_token(mine)}"):
+        _calendar, event = entry(client.get(f"{address}/calendar.ics"))
+        assert event["STATUS"] == "CANCELLED"
+
+
 def test_web_calendars_get_the_same_talk(make, client):
     make.event(slug="t", title="Daten & Taten", starts_local=datetime(2026, 2, 12, 14), places_online=3)
     links = {words: href for href, words in client.page("/events/t").links}

@@ -221,9 +221,9 @@ def decline_counter(invitation: Invitation, stamp: datetime) -> bytes:
     return _calendar("DECLINECOUNTER", invitation, event)
 
 
-def publish(entry: Entry, stamp: datetime) -> bytes:
+def publish(entry: Entry, stamp: datetime, *, cancelled: bool = False) -> bytes:
     """A file for "only add to calendar" (RFC 5546 §3.2.1): nobody is asked, nobody is named as attendee.
 
-    `stamp`, result and errors as `request`.
+    `stamp`, result and errors as `request`. `cancelled`: the talk is off.
     """
-    return _calendar("PUBLISH", entry, _vevent(entry, stamp, "CONFIRMED"))
+    return _calendar("PUBLISH", entry, _vevent(entry, stamp, "CANCELLED" if cancelled else "CONFIRMED"))

@@ -8,7 +8,6 @@ from dataclasses import replace
 import segno
 from flask import Response
 
-from whatsnext.calendars import invitation
 from whatsnext.models import Mode, Status
 from whatsnext.services import catalogue
 from whatsnext.web import access
@@ -24,7 +23,7 @@ def calendar(key: str) -> Response:
     joins = mine.status is Status.CONFIRMED and mine.mode is Mode.ONLINE and (opened.own or not talk.protected)
     entry = catalogue.entry(talk, join_link=talk.join_link if joins else "")
     entry = replace(entry, sequence=max(entry.sequence, mine.sequence or 0))
-    return calendar_file(invitation.publish(entry, max(talk.changed_at, mine.changed_at)), talk)
+    return calendar_file(talk, entry, max(talk.changed_at, mine.changed_at))
 
 
 @bp.get("/qr")

@@ -9,8 +9,9 @@ from flask import Response, render_template, url_for
 
 from whatsnext import clock
 from whatsnext.calendars import invitation, links
+from whatsnext.calendars.invitation import Entry
 from whatsnext.i18n import gettext as _
-from whatsnext.models import Event, Registration
+from whatsnext.models import Event, EventState, Registration
 from whatsnext.services import catalogue, waiting_list
 from whatsnext.services.catalogue import Standing
 from whatsnext.web import access, guards, pagecache
@@ -44,11 +45,12 @@ def event(slug: str) -> Shown:
 def event_ics(slug: str) -> Response:
     """The talk as a file for any calendar: nobody is asked, nobody is named."""
     talk = catalogue.published(slug)
-    return calendar_file(invitation.publish(catalogue.entry(talk), talk.changed_at), talk)
+    return calendar_file(talk, catalogue.entry(talk), talk.changed_at)
 
 
-def calendar_file(content: bytes, talk: Event) -> Response:
-    """A download named after the talk."""
+def calendar_file(talk: Event, entry: Entry, stamp: datetime) -> Response:
+    """A download named after the talk, which says so if the talk is off."""
+    content = invitation.publish(entry, stamp, cancelled=talk.state is EventState.CANCELLED)
     response = Response(content, content_type="text/calendar; charset=utf-8; method=PUBLISH")
     response.headers["Content-Disposition"] = f'attachment; filename="{talk.slug}.ics"'
     return response

@@ -31,6 +31,7 @@ def preview(client, talk, **changes):
 def test_the_choice_of_recipients_carries_their_numbers(make, client, talk):
     for status in (Status.CONFIRMED, Status.CONFIRMED, Status.WAITING, Status.CANCELLED):
         make.registration(talk, status)
+    make.registration(talk, Status.WAITING, proved=False)  # whom no message reaches
     text = client.page(f"/organise/events/{talk.id}/message").text
     assert "2 Bestätigte 1 Person auf der Warteliste Alle Angemeldeten: 3 Personen" in text
 

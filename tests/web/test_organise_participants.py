@@ -206,6 +206,11 @@ def test_without_a_free_place_nobody_moves_up_and_the_page_says_why(make, client
     assert owed() == []
 
 
+def test_someone_in_line_who_has_not_proved_the_address_is_shown_as_such(make, client, talk):
+    make.registration(talk, Status.WAITING, proved=False)
+    assert "Warteliste, Platz 1, noch nicht bestätigt" in client.page(people(talk)).text
+
+
 # --- some people -----------------------------------------------------------------------------------------
 
 

@@ -229,6 +229,8 @@ def neutral(cell: str) -> str:
 
 def status_words(row: Row) -> str:
     """ "Bestätigt", "Warteliste, Platz 3", …: state and place in line in words."""
+    if row.place and row.registration.proved_at is None:
+        return str(_("Waiting list, place %(place)s, not confirmed yet", place=row.place))
     if row.place:
         return str(_("Waiting list, place %(place)s", place=row.place))
     words: dict[Status, str] = {

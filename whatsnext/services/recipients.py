@@ -91,6 +91,16 @@ def choose(choice: Choice) -> Recipients:
     return Recipients(choice, people, (wanted or 0) - len(people))
 
 
+def reached(event_id: int) -> dict[Status, int]:
+    """How many people of this talk a message can reach, by how they stand. One query."""
+    rows = db.session.execute(
+        sa.select(Registration.status, sa.func.count().label("number"))
+        .where(Registration.event_id == event_id, POSSIBLE[Act.MESSAGE])
+        .group_by(Registration.status)
+    )
+    return {row.status: row.number for row in rows}
+
+
 def seal(recipients: Recipients, now: datetime, words: Sequence[str] = ()) -> str:
     """What the preview has shown, as a token that comes back with the button."""
     choice = recipients.choice

@@ -11,6 +11,7 @@ from wtforms.widgets import HiddenInput
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import language, ngettext
 from whatsnext.i18n import lazy_gettext as _l
+from whatsnext.models import Status
 from whatsnext.services import recipients
 from whatsnext.services.mailings import Words
 from whatsnext.services.participants import Search, Show
@@ -28,10 +29,10 @@ class MessageForm(Form):
     subject = LineField(_l("Subject"), longest=LONGEST_SUBJECT)
     body = TextField(_l("Text"), longest=LONGEST_BODY)
 
-    def name_groups(self, numbers: dict[Show, int]) -> None:
-        """Say how many people each choice means."""
-        confirmed, waiting = numbers[Show.CONFIRMED], numbers[Show.WAITING]
-        everyone = confirmed + waiting + numbers[Show.OFFERED]
+    def name_groups(self, numbers: dict[Status, int]) -> None:
+        """Say how many people each choice means, as `recipients.reached` counts them."""
+        confirmed, waiting = numbers.get(Status.CONFIRMED, 0), numbers.get(Status.WAITING, 0)
+        everyone = sum(numbers.values())
         self.to.choices = [
             SelectChoice(
                 Show.CONFIRMED.value,

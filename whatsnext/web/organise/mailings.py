@@ -76,7 +76,7 @@ def mailing_stop(event_id: int, mailing_id: int) -> ResponseReturnValue:
 def show_form(event: Event, form: MessageForm) -> tuple[str, int]:
     """The page to write on, with the people who were ticked on the list, if any of them can still be meant."""
     chosen = _ticked(event, form)
-    form.name_groups(participants.counts(event.id))
+    form.name_groups(recipients.reached(event.id))
     page = render_template(
         "organise/mailings/form.html",
         event=event,

@@ -88,6 +88,19 @@ def test_a_page_changes_at_the_minute_sign_up_opens_or_closes(make, client, at, 
     assert [path for path in before if later[path] == before[path]] == []
 
 
+@pytest.mark.parametrize("path", ["/", "/themes", "/themes/thema", "/series/reihe"])
+def test_a_list_that_a_talk_has_left_has_no_tag_of_before(make, client, at, path):
+    make.series(slug="reihe")
+    theme = make.theme(slug="thema")
+    for hours in (1, 100):
+        starts = NOON + timedelta(hours=hours)
+        make.event(theme_id=theme.id, starts_at=starts, ends_at=starts + timedelta(hours=1))
+    before = client.get(path)
+    at(NOON + timedelta(hours=3))
+    after = client.get(path, headers={"If-None-Match": before.headers["ETag"]})
+    assert (after.status_code, after.get_data() == before.get_data()) == (200, False)
+
+
 def test_a_page_is_made_anew_every_six_hours_because_its_form_ages(talk, client, at):
     before = client.get("/events/t")
     at(NOON + timedelta(hours=6))

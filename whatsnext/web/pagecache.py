@@ -1,7 +1,7 @@
 """Public pages kept ready: a page that nobody changed costs one indexed row, whether answered by 200 or 304.
 
 The row holds version counters; the tag is made of them, the language, the appearance, the release, the six hours
-(the form tokens on the page age) and the last instant at which the page changed by itself. Browsers may keep the
+(the form tokens on the page age) and the next instant at which the page changes by itself. Browsers may keep the
 page and ask again; a proxy may not answer for us without asking. Whoever brings a session is answered privately,
 past all of this.
 """
@@ -144,10 +144,10 @@ def _from_cache(render: Callable[[], Shown], row: tuple[Any, ...]) -> Response:
 
 
 def _keep(shown: Shown, key: tuple[Any, ...], now: datetime, slot_ends: datetime) -> Kept:
-    passed = max((point for point in shown.turning_points if point <= now), default=EPOCH)
-    until = min((point for point in shown.turning_points if point > now), default=slot_ends)
-    tag = hashlib.sha256(repr((key, passed)).encode()).hexdigest()[:32]
-    return Kept(shown.html.encode(), tag, min(until, slot_ends))
+    """The tag names the instant until which the page holds: a talk that has left a list is not in it to be named."""
+    until = min((point for point in shown.turning_points if now < point < slot_ends), default=slot_ends)
+    tag = hashlib.sha256(repr((key, until)).encode()).hexdigest()[:32]
+    return Kept(shown.html.encode(), tag, until)
 
 
 def _release(app: Flask) -> str:

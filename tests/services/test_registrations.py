@@ -148,7 +148,7 @@ def test_undo_gives_the_place_back_while_it_is_free(make, owed):
     talk = make.event(places_on_site=1)
     ada = make.registration(talk, sequence=0)
     act(registrations.cancel, ada.id, NOON)
-    assert registrations.undo_outlook(ada) == Outlook(place=True, line=1)
+    assert registrations.undo_outlook(ada, NOON + HOUR) == Outlook(place=True, line=1)
     act(registrations.undo, ada.id, NOON + HOUR)
     assert (statuses(ada), ada.arrival, ada.sequence) == ([Status.CONFIRMED], 1, 2)
     assert owed() == [(Kind.INVITATION, ada)]
@@ -159,7 +159,7 @@ def test_undo_within_a_day_takes_the_old_place_in_line(make):
     ada = make.registration(talk)
     grace, linus = make.registration(talk, Status.WAITING), make.registration(talk, Status.WAITING)
     act(registrations.cancel, ada.id, NOON)
-    assert registrations.undo_outlook(ada) == Outlook(place=False, line=1)
+    assert registrations.undo_outlook(ada, NOON + HOUR) == Outlook(place=False, line=1)
     act(registrations.undo, ada.id, NOON + HOUR)
     act(registrations.cancel, grace.id, NOON + 2 * HOUR)
     assert statuses(ada, grace, linus) == [Status.CONFIRMED, Status.CANCELLED, Status.WAITING]
@@ -171,8 +171,18 @@ def test_undo_after_a_day_queues_at_the_end(make):
     make.registration(talk, Status.WAITING)
     make.registration(talk, Status.WAITING)
     act(registrations.cancel, ada.id, NOON)
+    assert registrations.undo_outlook(ada, NOON + 25 * HOUR) == Outlook(place=False, line=2)
     act(registrations.undo, ada.id, NOON + 25 * HOUR)
     assert (statuses(ada), ada.arrival) == ([Status.WAITING], 4)
+
+
+def test_undo_says_and_does_the_same_past_someone_who_let_an_offer_lapse(make):
+    talk = make.event(places_on_site=2)
+    ada = make.registration(talk, Status.CANCELLED, arrival=5, cancelled_at=NOON, cancelled_by=CancelledBy.ATTENDEE)
+    make.registration(talk, Status.WAITING, arrival=3, offer_lapsed_at=NOON)
+    assert registrations.undo_outlook(ada, NOON).place
+    act(registrations.undo, ada.id, NOON)
+    assert statuses(ada) == [Status.CONFIRMED]
 
 
 def test_undo_twice_is_once_and_not_for_someone_the_organiser_removed(make, owed):

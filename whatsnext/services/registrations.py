@@ -100,9 +100,11 @@ def cancel(registration_id: int, now: datetime, by: CancelledBy = CancelledBy.AT
     return registration
 
 
-def undo_outlook(registration: Registration) -> Outlook:
+def undo_outlook(registration: Registration, now: datetime) -> Outlook:
     """What an undo would bring now; reads."""
-    return _outlook(registration, registration.mode, registration.arrival)
+    kept = _keeps_number(registration, now)
+    arrival = registration.arrival if kept else registration.event.last_arrival + 1
+    return _outlook(registration, registration.mode, arrival)
 
 
 def switch_outlook(registration: Registration, mode: Mode) -> Outlook:
@@ -121,7 +123,7 @@ def undo(registration_id: int, now: datetime) -> Registration:
     if registration.status is not Status.CANCELLED or registration.cancelled_by is not CancelledBy.ATTENDEE:
         raise AlreadyCancelled
     signup.refuse_unless_coming(registration.event, now)
-    if registration.cancelled_at is None or now - registration.cancelled_at > OLD_NUMBER_FOR:
+    if not _keeps_number(registration, now):
         registration.arrival = waiting_list.next_arrival(registration.event)
     registration.cancelled_at = registration.cancelled_by = None
     _wait_or_settle(registration, now)
@@ -249,6 +251,11 @@ def add(event_id: int, now: datetime, *, name: str, email: str, agency: str, mod
     return registration
 
 
+def _keeps_number(registration: Registration, now: datetime) -> bool:
+    """Whether someone who gave up gets the old place in line back: for 24 hours."""
+    return registration.cancelled_at is not None and now - registration.cancelled_at <= OLD_NUMBER_FOR
+
+
 def _wait_or_settle(registration: Registration, now: datetime) -> None:
     registration.status, registration.changed_at = Status.WAITING, now
     db.session.flush()
@@ -271,6 +278,6 @@ def _outlook(registration: Registration, mode: Mode, arrival: int) -> Outlook:
         Registration.id != registration.id,
         Registration.arrival < arrival,
     )
-    before = db.session.scalar(ahead.where(Registration.proved_at.is_not(None))) or 0
-    free = waiting_list.free_places(registration.event, mode)
-    return Outlook(place=free > 0 and before == 0, line=1 + (db.session.scalar(ahead) or 0))
+    event = registration.event
+    place = waiting_list.free_places(event, mode) > 0 and not waiting_list.anyone_waits(event, mode, before=arrival)
+    return Outlook(place, line=1 + (db.session.scalar(ahead) or 0))

@@ -337,14 +337,6 @@ def new_registration(event: Event, person: Person, mode: Mode, now: datetime) ->
 
 def _is_next_with_place(registration: Registration) -> bool:
     """Whether a place is free and nobody proved has waited longer."""
-    if not waiting_list.free_places(registration.event, registration.mode):
-        return False
-    longer = sa.select(Registration.id).where(
-        Registration.event_id == registration.event_id,
-        Registration.mode == registration.mode,
-        Registration.status == Status.WAITING,
-        Registration.proved_at.is_not(None),
-        Registration.offer_lapsed_at.is_(None),
-        Registration.arrival < registration.arrival,
-    )
-    return db.session.scalar(longer.limit(1)) is None
+    event, mode = registration.event, registration.mode
+    free = waiting_list.free_places(event, mode) > 0
+    return free and not waiting_list.anyone_waits(event, mode, before=registration.arrival)

@@ -102,14 +102,15 @@ def free_places(event: Event, mode: Mode) -> int:
     return max(0, capacity(event, mode) - (taken or 0))
 
 
-def anyone_waits(event: Event, mode: Mode) -> bool:
-    """Whether someone with a proved address is in line, so that a newcomer must queue."""
+def anyone_waits(event: Event, mode: Mode, before: int | None = None) -> bool:
+    """Whether someone with a proved address is in line (with a number below `before`), so that others must queue."""
     proved = sa.select(Registration.id).where(
         Registration.event_id == event.id,
         Registration.mode == mode,
         Registration.status == Status.WAITING,
         Registration.proved_at.is_not(None),
         Registration.offer_lapsed_at.is_(None),
+        Registration.arrival < before if before is not None else sa.true(),
     )
     return db.session.scalar(proved.limit(1)) is not None
 

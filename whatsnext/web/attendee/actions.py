@@ -236,7 +236,7 @@ def _cancelling(mine: Registration) -> Act:
 
 
 def _undoing(mine: Registration) -> Act:
-    outlook = registrations.undo_outlook(mine)
+    outlook = registrations.undo_outlook(mine, clock.now())
     says = (
         _("A place is free. You get it back, and a new invitation.")
         if outlook.place

@@ -61,7 +61,7 @@ def delivery_held() -> ResponseReturnValue:
     """Let the mails go that are held since a restore, or give them up: the operator decides (safety.md O4)."""
     if refused := guards.require(Right.OPERATE):
         return refused
-    form, act = Form(), request.form.get("act")
+    form, act = Form(), request.form.get("action")
     if not form.validate_on_submit() or act not in ("send", "drop"):
         return _page(form)
     with write():

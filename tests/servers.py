@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -46,11 +46,27 @@ def _postgresql_programs() -> Path:
     return Path(found).resolve().parent
 
 
+@dataclass
+class Cluster:
+    """A PostgreSQL server that can be away for a while."""
+
+    url: str
+    start: Callable[[], None]
+    stop: Callable[[], None]
+
+
 @contextlib.contextmanager
 def postgresql() -> Iterator[str]:
+    """The SQLAlchemy address of the empty database of a throw-away cluster."""
+    with postgresql_to_stop() as cluster:
+        yield cluster.url
+
+
+@contextlib.contextmanager
+def postgresql_to_stop() -> Iterator[Cluster]:
     """A throw-away cluster, as root handed to the account `postgres` because PostgreSQL refuses root.
 
-    Yields the SQLAlchemy address of its empty database. Nothing is synced to the disk, and `whatsnext.throwaway`
+    Nothing is synced to the disk, and `whatsnext.throwaway`
     tells our own check at start that this is meant.
     """
     programs = _postgresql_programs()
@@ -85,13 +101,24 @@ def postgresql() -> Iterator[str]:
         "whatsnext.throwaway": "on",
     }
     given = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-    server = subprocess.Popen([programs / "postgres", "-D", home / "data", "-p", str(port), *given], **quiet)
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        command = [programs / "postgres", "-D", home / "data", "-p", str(port), *given]
+        running.append(subprocess.Popen(command, **quiet))
+        _wait_for_postgresql(running[-1], port)
+
+    def stop() -> None:
+        while running:
+            server = running.pop()
+            server.send_signal(signal.SIGINT)  # "fast": SIGTERM would wait for every client
+            server.wait(20)
+
     try:
-        _wait_for_postgresql(server, port)
-        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+        start()
+        yield Cluster(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres", start, stop)
     finally:
-        server.send_signal(signal.SIGINT)  # "fast": SIGTERM would wait for every client
-        server.wait(20)
+        stop()
         shutil.rmtree(home, ignore_errors=True)
 
 

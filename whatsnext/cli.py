@@ -23,7 +23,7 @@ from config import DEMO_MARK, Settings, SettingsError
 from whatsnext import backup, checks, clock, db, demo, jobs, logs, moving, text
 from whatsnext.app import create_app
 from whatsnext.db import write
-from whatsnext.errors import LinkInvalid, SettingRefused
+from whatsnext.errors import LinkInvalid, NotMigrated, SettingRefused
 from whatsnext.links import external
 from whatsnext.mail.deliver import Courier
 from whatsnext.models import Kind
@@ -69,6 +69,8 @@ def _app() -> Flask:
     except OperationalError:
         name = "DATABASE_URL" if app.config["SETTINGS"].database_url else "INSTANCE"
         raise SettingRefused(f"{name}: the database does not answer or cannot be opened") from None
+    except NotMigrated as error:
+        raise click.ClickException(str(error)) from None
     return app
 
 

@@ -7,10 +7,12 @@ SQLite is opened so that no update is lost: the driver sends no BEGIN of its own
 from __future__ import annotations
 
 import contextlib
+import random
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from alembic import command
@@ -21,6 +23,7 @@ from blinker import Signal
 from flask import Flask, current_app, g
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
 from whatsnext.errors import NotMigrated, SettingRefused
@@ -29,6 +32,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 WAL_SAFE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 MIGRATION_LOCK = 7_341_882
 MILLISECONDS = {"statement_timeout": 30_000, "lock_timeout": 15_000, "idle_in_transaction_session_timeout": 60_000}
+
+WHOLE_TRIES = 3
+GIVEN_UP = ("40001", "40P01")
+"""SQLSTATE of a serialisation failure and of a deadlock."""
 
 written = Signal("written")
 """Sent after a commit that may have left something to do; jobs wake on it."""
@@ -132,6 +139,32 @@ def glance(statement: sa.Select[*tuple[Any, ...]], given: dict[str, Any]) -> tup
     return tuple(row) if row is not None else None
 
 
+Result = TypeVar("Result")
+
+
+def whole(work: Callable[[], Result]) -> Result:
+    """Do `work` in one transaction; anew, three times at most, if another transaction was in its way (safety.md B2)."""
+    for left in range(WHOLE_TRIES - 1, -1, -1):
+        try:
+            with write():
+                return work()
+        except OperationalError as error:
+            if not left or not was_in_the_way(error):
+                raise
+            pause_before_next_try()
+    raise AssertionError("unreachable")
+
+
+def was_in_the_way(error: DBAPIError) -> bool:
+    """Whether PostgreSQL gave this transaction up for the sake of another: done anew, it may well succeed."""
+    return getattr(error.orig, "sqlstate", None) in GIVEN_UP
+
+
+def pause_before_next_try() -> None:
+    """So that two which met do not meet again."""
+    time.sleep(random.uniform(0.01, 0.1))  # noqa: S311
+
+
 def upgrade(app: Flask) -> None:
     """Bring the tables to the newest revision, once, whoever starts at the same moment (docs/decisions/0004)."""
     with app.app_context():
@@ -158,11 +191,18 @@ def migrate(connection: sa.Connection, revision: str) -> None:
         config = alembic_config()
         config.attributes["connection"] = connection
         down = revision == "base" or revision.startswith("-")
+        _refuse_newer(connection)
         (command.downgrade if down else command.upgrade)(config, revision)
         if sqlite and (orphans := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
             raise NotMigrated(f"{len(orphans)} rows point to nothing after the migration")
     if sqlite and raw is not None:
         raw.execute("PRAGMA foreign_keys=ON")
+
+
+def _refuse_newer(connection: sa.Connection) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    if not set(MigrationContext.configure(connection).get_current_heads()) <= known:
+        raise NotMigrated("The database belongs to a newer release. Update this one.")
 
 
 def is_current() -> bool:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -20,7 +21,7 @@ from flask import Flask
 from sqlalchemy.dialects import postgresql, sqlite
 
 from whatsnext import clock
-from whatsnext.db import db, write, written
+from whatsnext.db import db, whole, write, written
 from whatsnext.inbox import Inbox
 from whatsnext.mail import deliver
 from whatsnext.models import JobRun, RateLimit, SignedIn, SignInLink
@@ -98,11 +99,14 @@ def run_jobs() -> None:
     """Do what is due, each in a transaction of its own."""
     for job in _waiting_jobs():
         try:
-            with write():
-                if won(job):
-                    job.do(clock.now())
+            whole(partial(_run, job))
         except Exception:
             log.exception("the job %s failed and comes again", job.name)
+
+
+def _run(job: Job) -> None:
+    if won(job):
+        job.do(clock.now())
 
 
 # --- delivery --------------------------------------------------------------------------------------------
@@ -111,9 +115,8 @@ def run_jobs() -> None:
 def deliver_due(courier: deliver.Courier, stopping: threading.Event | None = None) -> int:
     """Send what is due until nothing is left or `stopping` is set. Returns how many mails went out."""
     number = 0
-    while not (stopping and stopping.is_set()) and deliver.anything_due():
-        with write():
-            claims = deque(deliver.claim())
+    while not (stopping and stopping.is_set()) and not courier.rests() and deliver.anything_due():
+        claims = deque(whole(lambda: deliver.claim(courier.most)))
         if not claims:
             break  # another worker was faster
         number += _deliver(claims, courier, stopping)
@@ -131,7 +134,8 @@ def _deliver(claims: deque[deliver.Claim], courier: deliver.Courier, stopping: t
         try:
             number += _deliver_one(claim, courier)
         except deliver.Unreachable as reason:
-            _put_off([claim, *claims], str(reason))
+            _put_off(claim, str(reason))
+            whole(lambda: deliver.give_back(claims))
             break
         except Exception:
             log.exception("message %s could not be delivered", claim.id)
@@ -149,24 +153,21 @@ def _deliver_one(claim: deliver.Claim, courier: deliver.Courier) -> bool:
         courier.carry(parcel)
     except deliver.Failed as reason:
         log.warning("message %s was refused for good: %s", claim.id, reason)
-        with write():
-            deliver.failed(claim, str(reason), clock.now())
+        words = str(reason)
+        whole(lambda: deliver.failed(claim, words, clock.now()))
         return False
     except deliver.Unreachable:
         raise
     except deliver.PutOff as reason:
-        _put_off([claim], str(reason))
+        _put_off(claim, str(reason))
         return False
-    with write():
-        deliver.sent(claim, clock.now())
+    whole(lambda: deliver.sent(claim, clock.now()))
     return True
 
 
-def _put_off(claims: list[deliver.Claim], reason: str) -> None:
-    log.warning("%d messages are put off: %s", len(claims), reason)
-    with write():
-        for claim in claims:
-            deliver.put_off(claim, reason)
+def _put_off(claim: deliver.Claim, reason: str) -> None:
+    log.warning("message %s is put off: %s", claim.id, reason)
+    whole(lambda: deliver.put_off(claim, reason))
 
 
 def _give_up_on(claim: deliver.Claim) -> None:

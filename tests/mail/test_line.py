@@ -1,5 +1,6 @@
 """The line to the mail server: what was said in the clear, whose certificate was believed (safety.md O6, O9)."""
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -223,7 +224,64 @@ def test_a_server_that_says_nothing_costs_the_time_out_once(
         began = time.monotonic()
         assert send_all() == 0
         assert time.monotonic() - began < 2
-        assert [outcome(message) for message in messages] == [(MessageState.DEFERRED, deliver.NO_SERVER)] * 4
+        tried, *others = [outcome(message) for message in messages]
+        assert (tried, others) == ((MessageState.DEFERRED, deliver.NO_SERVER), [(MessageState.OWED, "")] * 3)
+
+
+def test_while_the_server_is_away_one_mail_is_a_probe_and_when_it_is_back_all_go(
+    make_app: Callable[..., Flask], make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "FIRST_REST", 0.05)
+    sink = MailServer()
+    with posting(make_app, sink.port), contextlib.closing(deliver.Courier()) as courier:
+        messages = [owed(make, Kind.SIGN_IN) for _number in range(30)]
+        for tries in (1, 2):
+            assert jobs.deliver_due(courier) == 0
+            assert jobs.deliver_due(courier) == 0  # it rests
+            states = sorted(outcome(message)[0] for message in messages)
+            assert states == [MessageState.DEFERRED] * tries + [MessageState.OWED] * (30 - tries)
+            time.sleep(0.05 * 2**tries)
+        controller = Controller(sink, hostname="127.0.0.1", port=sink.port)
+        controller.start()
+        try:
+            assert jobs.deliver_due(courier) == 28
+        finally:
+            controller.stop()
+
+
+def test_a_domain_that_lets_us_wait_delays_its_own_mails_only(
+    make_app: Callable[..., Flask], make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten mails to a domain whose recipients are answered never: one time-out, then the others go (O9)."""
+    monkeypatch.setattr(mime, "TIMEOUT", 0.5)
+
+    class Slow(MailServer):
+        async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
+            if address.endswith("@slow.example"):
+                await asyncio.sleep(5)
+            envelope.rcpt_tos.append(address)
+            return "250 OK"
+
+    sink = Slow()
+    controller = Controller(sink, hostname="127.0.0.1", port=sink.port)
+    controller.start()
+    try:
+        with posting(make_app, sink.port):
+            slow = [one(make, f"p{number}@slow.example") for number in range(10)]
+            quick = [one(make, f"q{number}@quick.example") for number in range(5)]
+            began = time.monotonic()
+            assert send_all() == 5
+            assert time.monotonic() - began < 3
+            found = [outcome(message) for message in slow]
+            assert found == [(MessageState.DEFERRED, reason) for reason in (deliver.CUT_OFF, *[deliver.SLOW] * 9)]
+            assert [outcome(message)[0] for message in quick] == [MessageState.SENT] * 5
+    finally:
+        controller.stop()
+
+
+def one(make: Make, address: str) -> Message:
+    facts = {"link_token": "x", "code": "y"}
+    return make.message(Kind.SIGN_IN, make.person(email=address), facts=facts)
 
 
 def test_a_tarpit_does_not_keep_a_worker_from_stopping(

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import sqlalchemy as sa
 from flask import current_app
@@ -29,6 +30,8 @@ LEASE = timedelta(minutes=5)
 BATCH = 10
 MAILS_PER_LINE = 50
 FIRST_PAUSE, LONGEST_PAUSE = 20, 3600
+FIRST_REST, LONGEST_REST, SLOW_DOMAIN_RESTS = 2.0, 60.0, 120.0
+"""Seconds without a try: for the whole server while it is away, for a domain that let us wait."""
 MOMENT = timedelta(milliseconds=250)
 
 
@@ -40,6 +43,7 @@ def _(text: str) -> str:
 NO_SUCH_ADDRESS = _("This address does not exist.")
 MAILBOX_FULL = _("The mailbox is full.")
 REFUSED = _("The receiving server refused the message.")
+SLOW = _("The receiving server takes very long to answer.")
 LATER = _("The receiving server asks to try again later.")
 NO_SERVER = _("The mail server cannot be reached.")
 NO_FOLDER = _("The folder for mails cannot be written to.")
@@ -228,13 +232,46 @@ def _mark(claimed: Claim, states: tuple[MessageState, ...], **values: object) ->
 
 
 class Courier:
-    """Carries mails one by one: over one kept line to the mail server, or into the maildir."""
+    """Carries mails one by one: over one kept line to the mail server, or into the maildir.
+
+    While the server cannot be reached it rests, longer each time, then tries a single mail; a domain that let us wait
+    until the time-out rests apart, so that its mails delay no others (safety.md O9).
+    """
 
     def __init__(self) -> None:
         self._line: Line | None = None
+        self._failures = 0
+        self._rests_until = 0.0
+        self._slow: dict[str, float] = {}
+
+    def rests(self) -> bool:
+        """Whether it is too early for another try."""
+        return monotonic() < self._rests_until
+
+    @property
+    def most(self) -> int:
+        """How many mails to claim: one as a probe after the server was away."""
+        return 1 if self._failures else BATCH
 
     def carry(self, parcel: Parcel) -> None:
         """Returns when the server has taken the mail. Raises Failed, PutOff, Unreachable with the reason."""
+        domain = parcel.to.rpartition("@")[2]
+        if monotonic() < self._slow.get(domain, 0.0):
+            raise PutOff(SLOW)
+        try:
+            self._carry(parcel)
+        except Unreachable:
+            pause = min(FIRST_REST * 2**self._failures, LONGEST_REST)
+            self._failures, self._rests_until = min(self._failures + 1, 10), monotonic() + pause
+            raise
+        except PutOff as error:
+            self._failures = 0
+            if _timed_out(error.__cause__):
+                self._slow[domain] = monotonic() + SLOW_DOMAIN_RESTS
+            raise
+        self._failures = 0
+
+    def _carry(self, parcel: Parcel) -> None:
         if not current_app.config["MAIL_SERVER"]:
             self._keep(parcel)
             return
@@ -286,6 +323,11 @@ class Courier:
         """Cut the line from another thread: a mail under way fails and is tried again later."""
         if (line := self._line) is not None:
             line.abort()
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    """smtplib says "disconnected" for a time-out too; what it met stands behind."""
+    return error is not None and (isinstance(error, TimeoutError) or _timed_out(error.__context__))
 
 
 def _verdict(code: int, answer: bytes | str) -> Failed | PutOff:

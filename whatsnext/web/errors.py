@@ -13,12 +13,12 @@ from typing import Any
 
 from flask import Flask, Response, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.exceptions import InternalServerError as ServerError
 
 from whatsnext import clock
-from whatsnext.db import db
+from whatsnext.db import WHOLE_TRIES, db, is_current, pause_before_next_try, was_in_the_way
 from whatsnext.errors import (
     Conflict,
     DomainError,
@@ -135,15 +135,47 @@ def _without_slash() -> Response | None:
     return current_app.make_response(redirect(request.script_root + path, 301))
 
 
-def handle_database_away(error: Exception) -> ResponseReturnValue:
-    """The database does not answer: nothing was done, and soon it may again (safety.md B3)."""
+def handle_database_away(error: DBAPIError) -> ResponseReturnValue:
+    """The database does not answer: nothing was done, and soon it may again (safety.md B3).
+
+    Where PostgreSQL only gave our transaction up for another's sake the whole view is done anew (safety.md B2): it has
+    left nothing behind, and its form is read already.
+    """
+    for _number in range(1, WHOLE_TRIES):
+        if not was_in_the_way(error):
+            break
+        db.session.rollback()
+        pause_before_next_try()
+        try:
+            return current_app.dispatch_request()
+        except DBAPIError as another:
+            error = another
+        except (DomainError, HTTPException) as refused:
+            return current_app.handle_user_exception(refused)
     log.error("database away at %s\n%s", request.url_rule, "".join(places(error)))
+    return _away()
+
+
+def _away() -> ResponseReturnValue:
     g.retry_after = 30
     return _plain(
         503,
         "Zurzeit nicht erreichbar. Ihre Eingabe wurde nicht gespeichert; versuchen Sie es in einer Minute wieder.",
         "Not available at the moment. What you entered was not saved; try again in a minute.",
     )
+
+
+def handle_database_error(error: DBAPIError) -> ResponseReturnValue:
+    """What the tables refuse is a mistake of ours, unless they are those of another release (safety.md B6)."""
+    db.session.rollback()
+    try:
+        current = is_current()
+    except DBAPIError:
+        current = False
+    if current:
+        return handle_unforeseen(error)
+    log.error("tables of another release at %s", request.url_rule)
+    return _away()
 
 
 def handle_unforeseen(error: BaseException) -> ResponseReturnValue:
@@ -176,4 +208,5 @@ def init_app(app: Flask, templates: Path) -> None:
     app.register_error_handler(HTTPException, handle_http_error)
     app.register_error_handler(OperationalError, handle_database_away)
     app.register_error_handler(InterfaceError, handle_database_away)
+    app.register_error_handler(DBAPIError, handle_database_error)
     app.register_error_handler(Exception, handle_unforeseen)

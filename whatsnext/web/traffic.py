@@ -15,6 +15,8 @@ from whatsnext.logs import FACTS
 log = logging.getLogger(__name__)
 
 HEADER = "X-Request-ID"
+ROUTE = "X-Route"
+"""For the log of a proxy of ours, which keeps it to itself (deploy/nginx.conf)."""
 GIVEN = re.compile(r"[A-Za-z0-9._-]{8,64}")
 """A proxy's number is kept if it is nothing but one."""
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -45,6 +47,8 @@ def _end(response: Response) -> Response:
         took
     )
     response.headers[HEADER] = g.get("request_id", "")
+    if current_app.config["SETTINGS"].trusted_proxies:
+        response.headers[ROUTE] = route()
     if current_app.config["SETTINGS"].access_log:
         facts = {"route": route(), "method": request.method, "status": response.status_code}
         log.info("request", extra={FACTS: {**facts, "milliseconds": round(took * 1000, 1)}})

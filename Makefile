@@ -29,7 +29,7 @@ test: tools ## all tests with coverage, or a part: make test T=tests/services/te
 ifdef T
 	@$(BIN)/python -m pytest $(T)
 else
-	@tools/need.sh chromium postgresql node dovecot
+	@tools/need.sh chromium postgresql node dovecot nginx
 	@$(MAKE) --no-print-directory $(NODE)
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 endif

@@ -196,3 +196,67 @@ def test_the_worker_works_alone_until_it_is_stopped(settings, tmp_path):
 def test_the_tables_are_upgraded_and_the_folder_made(settings):
     assert run("upgrade", **settings)[:2] == (0, "The tables are up to date.\n")
     assert Path(settings["INSTANCE"], "whatsnext.db").exists()
+
+
+def test_a_backup_is_taken_restored_elsewhere_and_moved(settings, tmp_path):
+    run("admin", "add", "kim@behoerde.example", **settings)
+    code, out, err = run("backup", **settings)
+    assert (code, err) == (0, "")
+    [file] = (settings["INSTANCE"] / "backups").iterdir()
+    assert out.startswith(f"{file}: 4 rows of ")
+    assert "restored beside and compared." in out
+    elsewhere = {**settings, "INSTANCE": tmp_path / "other"}
+    code, out, err = run("restore", str(file), **elsewhere)
+    assert (code, out.splitlines()[1], err) == (
+        0,
+        "1 unsent mails are held. Look at them: python -m whatsnext release",
+        "",
+    )
+    assert run("release", **settings) == (0, "No mail is held since a restore.\n", "")
+    assert run("restore", str(file), **elsewhere)[::2] == (
+        1,
+        "Error: This installation holds data already. With --force they are replaced.\n",
+    )
+    assert run("restore", str(file), "--force", **elsewhere)[0] == 0
+    assert run("admin", "link", "kim@behoerde.example", **elsewhere)[0] == 0
+    target = f"sqlite:///{tmp_path / 'moved.db'}"
+    code, out, err = run("move-database", TARGET_URL=target, **elsewhere)
+    assert (code, err) == (0, "")
+    assert "rows are the same in both. Set DATABASE_URL to the new address.\n" in out
+    assert run("move-database", target, **elsewhere)[2].startswith("Error: The target holds data already.")
+    assert run("admin", "link", "kim@behoerde.example", DATABASE_URL=target, **elsewhere)[0] == 0
+
+
+def test_what_was_owed_is_shown_and_settled_after_a_restore(settings):
+    run("upgrade", **settings)
+    file = settings["INSTANCE"] / "whatsnext.db"
+    message = "INSERT INTO message (kind, state, recipient, language, facts, unproved, created_at, not_before,"
+    message += " best_before, tries, message_id, subject, error) VALUES ('sign_in', 'owed', 'a@b.example', 'de', '{}',"
+    message += " 0, '2026-01-05', '2026-01-05', '2026-01-05', 0, 'x@y', '', '')"
+    add = f"import sqlite3; c = sqlite3.connect({str(file)!r}); c.execute({message!r}); c.commit()"
+    subprocess.run([sys.executable, "-c", add], check=True)
+    backup = settings["INSTANCE"] / "one.backup"
+    assert run("backup", str(backup), **settings)[0] == 0
+    assert run("restore", str(backup), "--force", **settings)[1].splitlines()[1].startswith("1 unsent mails are held.")
+    assert run("release", **settings)[1].split()[:2] == ["1", "sign_in,"]
+    assert run("release", "--send", "--kind", "offer", **settings)[1] == "0 mails are released.\n"
+    assert run("release", "--drop", **settings)[1] == "1 mails are dropped.\n"
+    assert run("release", "--invite-again", **settings)[1] == "0 people get their invitation once more.\n"
+
+
+def test_check_ends_with_one_while_there_is_something_to_do(settings):
+    run("upgrade", **settings)
+    code, out, err = run("check", **settings)
+    assert (code, err) == (1, "")
+    assert {line[:5] for line in out.splitlines()} == {"OK   ", "to do"}
+    assert f"to do  BASE_URL: http://127.0.0.1:{settings['PORT']} is reachable on this machine only" in out
+
+
+def test_tables_of_a_newer_release_are_not_touched(settings):
+    run("upgrade", **settings)
+    file = settings["INSTANCE"] / "whatsnext.db"
+    newer = (
+        f"import sqlite3; c = sqlite3.connect({str(file)!r}); c.execute('UPDATE alembic_version SET version_num = 9');"
+    )
+    subprocess.run([sys.executable, "-c", newer + " c.commit()"], check=True)
+    assert run("upgrade", **settings) == (1, "", "Error: The database belongs to a newer release. Update this one.\n")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that programs of the system are there: tools/need.sh venv chromium postgresql node wrk
+# Makes sure that programs of the system are there: tools/need.sh venv chromium postgresql node nginx wrk
 # As root on Debian and its relatives it installs what is missing; otherwise it says in one line what to install.
 set -eu
 
@@ -10,6 +10,7 @@ is_there() {
         postgresql) command -v initdb || ls /usr/lib/postgresql/*/bin/initdb ;;
         node) command -v node && command -v npm ;;
         dovecot) test -x /usr/sbin/dovecot && ls /usr/lib/dovecot/imap /usr/lib/dovecot/lmtp ;;
+        nginx) command -v nginx || test -x /usr/sbin/nginx ;;
         *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
@@ -20,6 +21,7 @@ packages_of() {
         chromium) echo chromium fonts-dejavu-core ;;
         node) echo nodejs npm ;;
         dovecot) echo dovecot-imapd dovecot-lmtpd ;;
+        nginx) echo nginx-light ;;
         *) echo "$1" ;;
     esac
 }

@@ -115,6 +115,7 @@ def _organise(world: World) -> None:
     at = f"/organise/events/{talk.id}"
     world.organise |= {
         "overview": "/organise/",
+        "all mails": "/organise/delivery",
         "series": "/organise/series",
         "new series": "/organise/series/new",
         "one series": "/organise/series/1",

@@ -16,6 +16,7 @@ from whatsnext import logs
 from whatsnext.db import write
 from whatsnext.models import JobRun, Kind, MessageState, Status
 from whatsnext.services import delivery, signup
+from whatsnext.web.ops import health
 
 TOKEN = "a token that is long enough"
 
@@ -94,6 +95,11 @@ def test_ready_tells_how_long_mails_wait_and_how_old_the_backup_is(client, make,
         "mails: due for 300 s and not taken by a worker",
         "backup: 300 s old",
     ]
+
+
+def test_ready_tells_when_the_disk_is_nearly_full(client, monkeypatch):
+    monkeypatch.setattr(health, "LEAST_SPACE", 2**62)
+    assert client.get("/health/ready").text.splitlines() == ["ready", "disk: nearly full"]
 
 
 # --- the log ---------------------------------------------------------------------------------------------

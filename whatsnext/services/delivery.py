@@ -6,17 +6,18 @@ Reads; the number of queries does not grow with the number of mails.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import InstrumentedAttribute, joinedload
 
 from whatsnext.db import db
 from whatsnext.errors import NotFound
 from whatsnext.models import JobRun, Message, MessageState, Registration, Status
 
+NAMES = {MessageState.SENT: "sent", MessageState.FAILED: "failed", MessageState.LAPSED: "failed"}
 HOURS = 48
 SHOWN = 50
 LOOK_BACK = timedelta(days=30)
@@ -62,26 +63,31 @@ def oldest_due(now: datetime) -> datetime | None:
 
 
 def hours(now: datetime) -> list[Hour]:
-    """The last 48 hours, oldest first, the present one last. Two queries."""
+    """The last 48 hours, oldest first, the present one last. Two queries, of at most 48 rows for each state."""
     last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     first = last - timedelta(hours=HOURS - 1)
-    settled = db.session.execute(
-        sa.select(Message.state, Message.settled_at).where(
-            Message.settled_at >= first, Message.state.in_((MessageState.SENT, *NOT_DELIVERED))
+    found: Counter[tuple[datetime, str]] = Counter()
+    for column, states in ((Message.settled_at, NAMES), (Message.created_at, {MessageState.DEFERRED: "deferred"})):
+        rows = db.session.execute(
+            sa.select(Message.state, _hour_of(column).label("hour"), sa.func.count())
+            .where(column >= first, Message.state.in_(states))
+            .group_by(Message.state, sa.text("hour"))
         )
-    ).all()
-    deferred = db.session.scalars(
-        sa.select(Message.created_at).where(Message.state == MessageState.DEFERRED, Message.created_at >= first)
-    ).all()
-    sent = _by_hour(at for state, at in settled if state is MessageState.SENT)
-    failed = _by_hour(at for state, at in settled if state is not MessageState.SENT)
-    later = _by_hour(deferred)
+        for state, hour, number in rows:
+            found[_moment(hour), states[state]] += number
     starts = [first + timedelta(hours=number) for number in range(HOURS)]
-    return [Hour(start, sent[start], later[start], failed[start]) for start in starts]
+    return [Hour(each, found[each, "sent"], found[each, "deferred"], found[each, "failed"]) for each in starts]
 
 
-def _by_hour(moments: Iterable[datetime | None]) -> Counter[datetime]:
-    return Counter(at.replace(minute=0, second=0, microsecond=0) for at in moments if at is not None)
+def _hour_of(column: InstrumentedAttribute[Any]) -> sa.ColumnElement[Any]:
+    if db.engine.dialect.name == "postgresql":
+        return sa.func.date_trunc("hour", column, "UTC")
+    return sa.func.strftime("%Y-%m-%dT%H:00:00+00:00", column)
+
+
+def _moment(hour: datetime | str) -> datetime:
+    """SQLite gives instants as text."""
+    return (datetime.fromisoformat(hour) if isinstance(hour, str) else hour).astimezone(UTC)
 
 
 def not_delivered(now: datetime) -> list[Message]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 
-from flask import Response
+from flask import Response, current_app
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -14,6 +15,7 @@ from whatsnext.db import is_current
 from whatsnext.services import delivery, incoming
 from whatsnext.web.ops import bp
 
+LEAST_SPACE = 100_000_000
 LATE = 120
 """Seconds that a due mail may wait before somebody is told: a worker looks every five."""
 
@@ -50,6 +52,8 @@ def _more(now: datetime) -> Iterator[str]:
         yield f"mails: due for {late} s and not taken by a worker"
     if mailbox := incoming.failing():
         yield f"mailbox: no answer since {mailbox.failing_since:%Y-%m-%dT%H:%MZ}"
+    if shutil.disk_usage(current_app.config["SETTINGS"].instance).free < LEAST_SPACE:
+        yield "disk: nearly full"
     if backup:
         yield f"backup: {_seconds(now, backup)} s old"
 

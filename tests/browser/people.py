@@ -14,7 +14,7 @@ from tests.servers import Delivered, MailServer
 from whatsnext.i18n import gettext, ngettext, speaking
 
 PATIENCE = 15
-LINK = re.compile(r"http://127\.0\.0\.1:\d+/\S+")
+LINK = re.compile(r"https?://127\.0\.0\.1:\d+/\S+")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Look:
             viewport={"width": self.width, "height": 844},
             java_script_enabled=self.scripts,
             locale="de-DE" if self.language == "de" else "en-GB",
+            ignore_https_errors=True,  # a certificate of the tests
         )
 
 

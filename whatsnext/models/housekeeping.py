@@ -18,7 +18,10 @@ class RateLimit(Base):
 
 
 class JobRun(Base):
-    """The last slot in which a periodic job ran, so that it runs once however many workers there are."""
+    """The last slot in which a periodic job ran, so that it runs once however many workers there are.
+
+    Also when the last backup was verified, as a slot of one second (services/delivery.py).
+    """
 
     __tablename__ = "job_run"
     name: Mapped[str] = mapped_column(sa.String(40), primary_key=True)

@@ -101,6 +101,19 @@ def test_a_page_is_done_anew_as_a_whole(make_app: Callable[..., Flask], times: i
     assert names() == (["Versuch 0"] if status == 200 else [])
 
 
+def test_whoever_is_let_in_by_nobody_is_not_let_in_by_an_error(make_app: Callable[..., Flask], make: Make) -> None:
+    """The guard itself is given up: what is done anew is the whole request, guard included."""
+    app, work = make_app(), failing(1, "40P01")
+    app.before_request_funcs.setdefault("organise", []).insert(0, lambda: _within_write(work))
+    answer = app.test_client().get("/organise/delivery")
+    assert (answer.status_code, answer.location) == (303, "/sign-in?next=/organise/delivery")
+
+
+def _within_write(work: Callable[[], None]) -> None:
+    with write():
+        work()
+
+
 # --- another release (B6) --------------------------------------------------------------------------------
 
 

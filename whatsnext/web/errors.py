@@ -147,7 +147,8 @@ def handle_database_away(error: DBAPIError) -> ResponseReturnValue:
         db.session.rollback()
         pause_before_next_try()
         try:
-            return current_app.dispatch_request()
+            stopped = current_app.preprocess_request()  # guards too: nobody slips through by an error
+            return current_app.dispatch_request() if stopped is None else stopped
         except DBAPIError as another:
             error = another
         except (DomainError, HTTPException) as refused:

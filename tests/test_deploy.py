@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import shutil
+import signal
 import ssl
 import tempfile
 import time
@@ -70,7 +71,9 @@ def test_the_shipped_proxy_hides_secrets_and_survives_a_killed_process(
         web = [
             running.enter_context(
                 servers.whatsnext(
-                    {**shared, "PORT": backend, "INSTANCE": tmp_path / f"i{backend}"}, tmp_path / f"{backend}.log"
+                    {**shared, "PORT": backend, "INSTANCE": tmp_path / f"i{backend}"},
+                    tmp_path / f"{backend}.log",
+                    ends=(0, -signal.SIGKILL),
                 )
             )
             for backend in backends

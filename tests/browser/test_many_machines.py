@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -18,6 +19,7 @@ from whatsnext import clock
 from whatsnext.permissions import Role
 
 pytestmark = pytest.mark.load
+ENDS = (0, -signal.SIGKILL)
 
 
 @pytest.fixture
@@ -41,8 +43,8 @@ def parts(database, smtp, tmp_path):
         for number, backend in enumerate(backends):
             own = {**shared, "INSTANCE": tmp_path / f"instance-{number}"}
             start = running.enter_context
-            web.append(start(servers.whatsnext({**own, "PORT": backend}, tmp_path / f"web-{number}.log")))
-            workers.append(start(servers.whatsnext(own, tmp_path / f"worker-{number}.log", "worker")))
+            web.append(start(servers.whatsnext({**own, "PORT": backend}, tmp_path / f"web-{number}.log", ends=ENDS)))
+            workers.append(start(servers.whatsnext(own, tmp_path / f"worker-{number}.log", "worker", ENDS)))
         running.enter_context(proxy.nginx(folder, port, backends))
         _wait(port)
         yield f"https://127.0.0.1:{port}", web, workers

@@ -37,6 +37,25 @@ def starts_with_icaljs(calendars: list[bytes]) -> list[list[datetime]]:
     return [[datetime.fromtimestamp(start, UTC) for start in starts] for starts in _icaljs("starts", calendars)]
 
 
+Shown = list[tuple[datetime, datetime, str]]
+"""What a calendar shows: start and end in UTC, and the words."""
+
+
+def replay_with_icaljs(calendars: list[bytes]) -> tuple[Shown, Shown]:
+    """What two calendars on ical.js show, sorted, after getting these mails in order.
+
+    The first forgets single occurrences when the whole rule comes again, the second keeps them.
+    """
+    replaying, keeping = (
+        [
+            (datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC), words)
+            for start, end, words in _icaljs(want, calendars)
+        ]
+        for want in ("replaying", "keeping")
+    )
+    return replaying, keeping
+
+
 def _instant(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 

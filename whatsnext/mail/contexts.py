@@ -14,8 +14,19 @@ from flask import current_app
 from whatsnext import i18n
 from whatsnext.i18n import gettext as _
 from whatsnext.links import external
-from whatsnext.models import CancelledBy, Event, EventState, Message, Mode, PartStat, Registration, Status
-from whatsnext.services import invitations, registrations, signup, waiting_list
+from whatsnext.models import (
+    CancelledBy,
+    Event,
+    EventPart,
+    EventState,
+    Kind,
+    Message,
+    Mode,
+    PartStat,
+    Registration,
+    Status,
+)
+from whatsnext.services import invitations, parts, registrations, signup, waiting_list
 
 Context = dict[str, Any]
 
@@ -39,6 +50,11 @@ def join_link(registration: Registration) -> str:
     return event.join_link if confirmed and online and not event.protected else ""
 
 
+def mailed_link(message: Message) -> str:
+    """The same for one mail: none stands in one that takes something away."""
+    return "" if message.kind is Kind.PART_CANCELLATION else join_link(registration_of(message))
+
+
 def where(registration: Registration) -> str:
     """Where this person takes part."""
     if registration.mode is Mode.ON_SITE:
@@ -51,26 +67,36 @@ def manage_link(registration: Registration) -> str:
     return external("attendee.registration", key=registrations.manage_token(registration))
 
 
-def talk(event: Event) -> Context:
-    """What any mail about a talk says."""
+def talk(event: Event, part: EventPart | None = None) -> Context:
+    """What any mail about a talk says; `part` is the one of several that it is about."""
     series = event.series
+    starts_at = part.starts_at if part else event.starts_at
     return {
-        "title": event.title,
+        "title": parts.title(event, part),
+        "part_name": f" ({parts.name(event, part)})" if part else "",
         "series": series.name,
-        "when": invitations.when_in_words(invitations.facts(event)),
-        "brief": i18n.brief(event.starts_at, event.zone) if event.starts_at else "",
+        "when": parts.when(event, part) if part else _when(event),
+        "parts": parts.lines(event),
+        "brief": i18n.brief(starts_at, event.zone) if starts_at else "",
         "event_link": external("public.event", slug=event.slug),
         "contact": [part for part in (series.contact_name, series.contact_email, series.contact_phone) if part],
     }
+
+
+def _when(event: Event) -> str:
+    """Of several parts the first one that takes place, and how many there are."""
+    if not parts.several(event):
+        return invitations.when_in_words(invitations.facts(event))
+    return f"{parts.when(event, parts.live(event)[0])} ({parts.rhythm(event)})"
 
 
 def registration(message: Message, _now: datetime) -> Context:
     """A mail about one's own registration."""
     own = registration_of(message)
     key = registrations.manage_token(own)
-    link = join_link(own)
+    link = mailed_link(message)
     return {
-        **talk(own.event),
+        **talk(own.event, message.part),
         "where": where(own),
         "join_link": link,
         "dial_in": own.event.dial_in if link else "",
@@ -119,18 +145,30 @@ def update(message: Message, _now: datetime) -> Context:
     own = registration_of(message)
     after = invitations.facts(own.event)
     before = message.facts.get("before", after)
-    rows = [*_mode_change(message, own), *invitations.changes(before, after)]
+    part = message.part.position if message.part else None
+    rows = [*_mode_change(message, own), *invitations.changes(before, after, part)]
     shown = [row for row in rows if row.public or join_link(own)]
-    moved = any(before[key] != after[key] for key in ("starts", "ends", "zone"))
+    old_when = invitations.part_in_words(before, part) if part else invitations.when_in_words(before)
     return {
         **registration(message, _now),
         "changes": shown,
         "hidden": len(shown) < len(rows) and own.status is Status.CONFIRMED and own.mode is Mode.ONLINE,
-        "moved": moved,
-        "old_when": invitations.when_in_words(before),
+        "moved": _moved(before, after, part),
+        "old_when": old_when,
         "note": message.facts.get("text", ""),
         "invited": message.sequence is not None,
     }
+
+
+def _moved(before: invitations.Facts, after: invitations.Facts, part: int | None) -> bool:
+    """Whether the one time that this mail is about is another now."""
+    if before["zone"] != after["zone"]:
+        return True
+    if part:
+        key = f"part {part}"
+        return key in before and before[key] != after[key]
+    several = any(key.startswith("part ") for key in (*before, *after))
+    return not several and any(before[key] != after[key] for key in ("starts", "ends"))
 
 
 def _mode_change(message: Message, own: Registration) -> list[invitations.Change]:
@@ -162,6 +200,17 @@ def event_cancellation(message: Message, _now: datetime) -> Context:
     return {
         **registration(message, _now),
         "reason": own.event.cancelled_reason,
+        "invited": message.sequence is not None,
+    }
+
+
+def part_cancellation(message: Message, now: datetime) -> Context:
+    """One of several parts is off; the others stay."""
+    if message.part is None:
+        raise Incomplete(f"message {message.id} ({message.kind}) is about no part")
+    return {
+        **registration(message, now),
+        "reason": message.part.cancelled_reason,
         "invited": message.sequence is not None,
     }
 

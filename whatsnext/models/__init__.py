@@ -1,13 +1,13 @@
 """The tables. Importing this package makes them all known to the metadata."""
 
 from whatsnext.models.agency import Agency
-from whatsnext.models.event import Event, EventSpeaker, EventState, Mode
+from whatsnext.models.event import Event, EventPart, EventSpeaker, EventState, Mode
 from whatsnext.models.housekeeping import JobRun, RateLimit
 from whatsnext.models.incoming import Incoming, IncomingState, Mailbox, Reason
 from whatsnext.models.message import UNSETTLED, Kind, Mailing, Message, MessageState
 from whatsnext.models.page import Page
 from whatsnext.models.person import Person
-from whatsnext.models.registration import CancelledBy, PartStat, Registration, Status
+from whatsnext.models.registration import CancelledBy, PartAnswer, PartStat, Registration, Status
 from whatsnext.models.series import Series
 from whatsnext.models.signin import SignedIn, SignInLink
 from whatsnext.models.speaker import Speaker
@@ -18,6 +18,7 @@ __all__ = [
     "Agency",
     "CancelledBy",
     "Event",
+    "EventPart",
     "EventSpeaker",
     "EventState",
     "Incoming",
@@ -30,6 +31,7 @@ __all__ = [
     "MessageState",
     "Mode",
     "Page",
+    "PartAnswer",
     "PartStat",
     "Person",
     "RateLimit",

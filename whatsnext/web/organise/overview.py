@@ -14,7 +14,7 @@ from whatsnext.db import write
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.models import Event, Mode
-from whatsnext.services import outbox, pages
+from whatsnext.services import outbox, pages, parts
 from whatsnext.services import overview as desk
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.overview import Key, Missing, Need, Steps, Talk, ToDo
@@ -248,11 +248,19 @@ def _row(talk: Talk) -> Row:
         language=event.language,
         url=url_for(".event_edit", event_id=event.id),
         people_url=url_for(".participants", event_id=event.id),
-        when=i18n.span(event.starts_at, event.ends_at, event.zone) if event.starts_at and event.ends_at else "",
+        when=_when(event),
         places=_places(talk),
         waiting=talk.waiting,
         state=_state(talk),
     )
+
+
+def _when(event: Event) -> str:
+    """From its first part to its last, and how many there are."""
+    if event.starts_at is None or event.ends_at is None:
+        return ""
+    span = i18n.span(event.starts_at, event.ends_at, event.zone)
+    return f"{span}: {parts.rhythm(event)}" if parts.several(event) else span
 
 
 def _places(talk: Talk) -> str:

@@ -10,14 +10,21 @@ from tests.factories import NOON
 from whatsnext.db import Base, db, write
 from whatsnext.models import Incoming, IncomingState, Kind, Mailing, Person, Reason, Status
 from whatsnext.permissions import Role
-from whatsnext.services import registrations, signin, signup
+from whatsnext.services import feeds, registrations, signin, signup
 
 EVERYONE = {
+    "account.own_calendar",
     "account.registrations",
     "account.sign_in",
     "account.sign_in_link",
     "account.sign_in_sent",
     "account.sign_out",
+    "feeds.host",
+    "feeds.mine",
+    "feeds.news",
+    "feeds.series",
+    "feeds.subscribe",
+    "feeds.theme",
     "ops.live",
     "ops.ready",
     "public.appearance",
@@ -66,6 +73,7 @@ PLANNERS = {
     "organise.event_publish",
     "organise.event_sign_up",
     "organise.incoming",
+    "organise.incoming_copy",
     "organise.incoming_decline",
     "organise.incoming_done",
     "organise.incoming_invite",
@@ -109,7 +117,7 @@ SEALED = {"public.check_mail", "public.resend"}
 """Their address is good with its seal only, whatever else it names."""
 LISTED = sorted(EVERYONE | ATTENDEE | PLANNERS | OPERATORS | CLOSED | DEMO_ONLY)
 ROLES = (None, Role.ATTENDEE, Role.ORGANISER, Role.OPERATOR)
-ABSENT_WORDS = {"page": "agb", "language": "fr", "key": "x" * 26, "ref": "x" * 26, "act": "invite"}
+ABSENT_WORDS = {"page": "agb", "language": "fr", "key": "x" * 26, "ref": "x" * 26, "act": "invite", "secret": "x" * 43}
 ABSENT_NUMBERS = tuple(
     f"{name}_id" for name in ("event", "agency", "speaker", "theme", "series", "mailing", "message", "incoming")
 )
@@ -130,7 +138,9 @@ def world(make):
     ada, grace = make.person(), make.person()
     theme, agency, speaker = make.theme(), make.agency(), make.speaker()
     series = theme.series
-    hers, other = (make.event(series=series, theme=theme, places_on_site=9, places_online=9) for _ in range(2))
+    hers, other = (
+        make.event(series=series, theme=theme, host=agency, places_on_site=9, places_online=9) for _ in range(2)
+    )
     registration = make.registration(hers, Status.CONFIRMED, person=ada)
     held, offered = make.registration(hers, Status.HELD), make.registration(hers, Status.OFFERED)
     foreign = make.registration(other, Status.CONFIRMED, person=grace)
@@ -142,6 +152,7 @@ def world(make):
         db.session.add_all(mailings)
         db.session.flush()
         token = signin.command_line_link(ada.email, NOON)
+        secrets = [feeds.renew(person.id, NOON).secret for person in (ada, grace)]
     mails = [
         make.message(Kind.ORGANISER_MESSAGE, one, mailing_id=box.id)
         for one, box in zip((registration, foreign), mailings, strict=True)
@@ -153,6 +164,7 @@ def world(make):
     things["incoming_id"] = aside.id
     words = {"language": "de", "act": "invite", "mail": "x"}
     slugs = {"public.page": "hilfe", "public.series": series.slug, "public.theme": theme.slug}
+    slugs |= {"feeds.series": series.slug, "feeds.theme": theme.slug}
     own, strange = (
         {
             **things,
@@ -164,8 +176,11 @@ def world(make):
             "key": one.ref,
             "mailing_id": box.id,
             "message_id": mail.id,
+            "secret": secret,
         }
-        for event, one, box, mail in zip((hers, other), (registration, foreign), mailings, mails, strict=True)
+        for event, one, box, mail, secret in zip(
+            (hers, other), (registration, foreign), mailings, mails, secrets, strict=True
+        )
     )
     links = {
         "account.sign_in_link": token,

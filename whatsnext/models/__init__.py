@@ -2,6 +2,7 @@
 
 from whatsnext.models.agency import Agency
 from whatsnext.models.event import Event, EventSpeaker, EventState, Mode
+from whatsnext.models.feed import PersonFeed
 from whatsnext.models.housekeeping import JobRun, RateLimit
 from whatsnext.models.incoming import Incoming, IncomingState, Mailbox, Reason
 from whatsnext.models.message import UNSETTLED, Kind, Mailing, Message, MessageState
@@ -32,6 +33,7 @@ __all__ = [
     "Page",
     "PartStat",
     "Person",
+    "PersonFeed",
     "RateLimit",
     "Reason",
     "Registration",

@@ -42,13 +42,15 @@ class Event(Base):
     __table_args__ = (
         sa.Index("ix_event_coming", "series_id", "state", "starts_at"),
         sa.Index("ix_event_theme", "theme_id", "state", "starts_at"),
+        sa.Index("ix_event_host", "host_id", "state", "starts_at"),
+        sa.Index("ix_event_announced", "state", "published_at"),
         sa.CheckConstraint("duration_minutes > 0", name="duration"),
         sa.CheckConstraint("capacity_on_site >= 0 AND capacity_online >= 0", name="capacity"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     series_id: Mapped[int] = mapped_column(sa.ForeignKey("series.id"))
     theme_id: Mapped[int | None] = mapped_column(sa.ForeignKey("theme.id"))
-    host_id: Mapped[int | None] = mapped_column(sa.ForeignKey("agency.id"), index=True)
+    host_id: Mapped[int | None] = mapped_column(sa.ForeignKey("agency.id"))
     slug: Mapped[str] = mapped_column(sa.String(80), unique=True)
     state: Mapped[EventState] = mapped_column(choice(EventState), default=EventState.DRAFT)
     title: Mapped[str] = mapped_column(sa.String(200))

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import icalendar
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import inspect
 
 from tests.calendars.test_atom import IN
 from tests.factories import NOON
@@ -294,14 +295,14 @@ def test_each_list_is_read_from_an_index(paths, app, query_count, name):
         "theme": lambda: feeds.of_theme("cloud"),
         "host": lambda: feeds.of_host(int(paths["host"].split("/")[-1][:-4])),
     }[name]()
-    if db.engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL plans by the size of the table")
     with query_count() as queries:
         feeds.talks(source, MIDNIGHT)
     (statement,) = queries
-    plan = " ".join(row[-1] for row in _explain(statement))
     index = {"series": "ix_event_coming", "theme": "ix_event_theme", "host": "ix_event_host"}[name]
-    assert index in plan
+    if db.engine.dialect.name == "sqlite":
+        assert index in " ".join(row[-1] for row in _explain(statement))
+    else:  # PostgreSQL plans by the size of the table, and this one is small
+        assert index in [one["name"] for one in inspect(db.engine).get_indexes("event")]
 
 
 def _explain(statement):

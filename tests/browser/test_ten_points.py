@@ -40,7 +40,7 @@ FOCUSED = """() => {
 
 FOCUSED_AT_REST = f"""async () => {{
   for (let left = 20; left && !(({FOCUSED})() || {{seen: true}}).seen; left--)
-    await new Promise(done => setTimeout(done, 100));
+    await new Promise(done => setTimeout(done, 50));
   return ({FOCUSED})();
 }}"""
 """The same once the page has stopped scrolling to it."""

@@ -61,12 +61,15 @@ class Offered:
 
 def get(event_id: int) -> Event:
     """A talk in any state, with its series, theme, host and speakers. Raises NotFound."""
-    return _one(Event.id == event_id)
-
-
-def by_slug(slug: str) -> Event:
-    """The same by the address of its page, drafts included: for organisers only. Raises NotFound."""
-    return _one(Event.slug == slug)
+    whole = (joinedload(Event.series), joinedload(Event.theme), joinedload(Event.host))
+    event = db.session.scalar(
+        sa.select(Event)
+        .where(Event.id == event_id)
+        .options(*whole, selectinload(Event.speakers).joinedload(Speaker.agency))
+    )
+    if event is None:
+        raise NotFound
+    return event
 
 
 def offered() -> Offered:
@@ -241,16 +244,6 @@ def set_speakers(event: Event, speaker_ids: tuple[int, ...]) -> None:
         db.session.add(row)
     db.session.flush()
     db.session.expire(event, ["speakers"])
-
-
-def _one(which: sa.ColumnElement[bool]) -> Event:
-    whole = (joinedload(Event.series), joinedload(Event.theme), joinedload(Event.host))
-    event = db.session.scalar(
-        sa.select(Event).where(which).options(*whole, selectinload(Event.speakers).joinedload(Speaker.agency))
-    )
-    if event is None:
-        raise NotFound
-    return event
 
 
 def _first_series() -> int:

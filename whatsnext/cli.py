@@ -28,7 +28,7 @@ from whatsnext.links import external
 from whatsnext.mail.deliver import Courier
 from whatsnext.models import Kind
 from whatsnext.permissions import Role
-from whatsnext.services import restored, signin
+from whatsnext.services import clocks, restored, signin
 
 LARGEST_BODY = 10_000_000
 """Above Flask's own limit, so that whoever sends too much gets our page; what is larger is cut off by the server."""
@@ -85,6 +85,15 @@ def _app_as_it_is() -> Flask:
         raise SettingRefused(f"INSTANCE: the folder cannot be used ({error.strerror})") from None
 
 
+def _read_clocks(app: Flask) -> None:
+    """The time-zone data may be newer than at the last start (safety.md R8)."""
+    with app.app_context():
+        now = clock.now()
+        if clocks.stale(now):
+            with write():
+                clocks.recompute(now)
+
+
 # --- running ---------------------------------------------------------------------------------------------
 
 
@@ -92,6 +101,7 @@ def _app_as_it_is() -> Flask:
 def serve() -> None:
     """Serve the pages, with the worker inside unless WORKER=false."""
     app = _app()
+    _read_clocks(app)
     with app.app_context():
         lines = [] if signin.organiser_has_signed_in() else _first_link(app)
     _serve(app, lines)
@@ -122,6 +132,7 @@ def demo_() -> None:
 def worker() -> None:
     """Deliver mails and do what is due, without serving pages."""
     app = _app()
+    _read_clocks(app)
     signal.signal(signal.SIGTERM, _end)
     click.echo("The worker runs. Stop it with Ctrl-C.")
     try:

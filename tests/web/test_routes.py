@@ -10,7 +10,7 @@ from tests.factories import NOON
 from whatsnext.db import Base, db, write
 from whatsnext.models import Incoming, IncomingState, Kind, Mailing, Person, Reason, Status
 from whatsnext.permissions import Role
-from whatsnext.services import feeds, registrations, signin, signup
+from whatsnext.services import feeds, follows, registrations, signin, signup
 
 EVERYONE = {
     "account.own_calendar",
@@ -35,6 +35,11 @@ EVERYONE = {
     "public.declined",
     "public.event",
     "public.event_ics",
+    "public.follow_asked",
+    "public.follow_confirm",
+    "public.follow_opening",
+    "public.follow_theme",
+    "public.following",
     "public.home",
     "public.offer",
     "public.page",
@@ -163,7 +168,13 @@ def world(make):
     things = {"agency_id": agency.id, "speaker_id": speaker.id, "theme_id": theme.id, "series_id": series.id}
     things["incoming_id"] = aside.id
     words = {"language": "de", "act": "invite", "mail": "x"}
-    slugs = {"public.page": "hilfe", "public.series": series.slug, "public.theme": theme.slug}
+    asked, followed = make.follow(proved_at=None, theme_id=theme.id), make.follow(theme_id=theme.id)
+    slugs = {
+        "public.follow_theme": theme.slug,
+        "public.page": "hilfe",
+        "public.series": series.slug,
+        "public.theme": theme.slug,
+    }
     slugs |= {"feeds.series": series.slug, "feeds.theme": theme.slug}
     own, strange = (
         {
@@ -187,6 +198,8 @@ def world(make):
         "public.confirm": signup.confirm_token(held),
         "public.offer": registrations.offer_token(offered),
         "public.block": signup.block_token(grace, NOON),
+        "public.follow_confirm": follows.confirm_token(asked),
+        "public.following": follows.follow_token(followed, NOON),
     }
     return World(ada, own, strange, links)
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import current_app
 
-from whatsnext import i18n
+from whatsnext import i18n, markdown
 from whatsnext.i18n import gettext as _
 from whatsnext.links import external
-from whatsnext.models import CancelledBy, Event, EventState, Message, Mode, PartStat, Registration, Status
-from whatsnext.services import invitations, registrations, signup, waiting_list
+from whatsnext.models import CancelledBy, Event, EventState, Follow, Message, Mode, PartStat, Registration, Status
+from whatsnext.services import follows, invitations, registrations, signup, waiting_list
 
 Context = dict[str, Any]
 
@@ -29,6 +30,22 @@ def registration_of(message: Message) -> Registration:
     if message.registration is None:
         raise Incomplete(f"message {message.id} ({message.kind}) is about no registration")
     return message.registration
+
+
+def event_of(message: Message) -> Event:
+    """Raises Incomplete for a message about no talk."""
+    event = message.registration.event if message.registration else message.event
+    if event is None:
+        raise Incomplete(f"message {message.id} ({message.kind}) is about no talk")
+    return event
+
+
+def follow_of(message: Message) -> Follow:
+    """Raises Incomplete for a message that nobody asked for by following."""
+    follow = follows.of(message)
+    if follow is None:
+        raise Incomplete(f"message {message.id} ({message.kind}) belongs to nothing that is followed")
+    return follow
 
 
 def join_link(registration: Registration) -> str:
@@ -129,6 +146,7 @@ def update(message: Message, _now: datetime) -> Context:
         "moved": moved,
         "old_when": invitations.when_in_words(before),
         "note": message.facts.get("text", ""),
+        "clocks": i18n.zone_name(own.event.zone) if message.facts.get("clocks") and not moved else "",
         "invited": message.sequence is not None,
     }
 
@@ -194,6 +212,56 @@ def forward(message: Message, _now: datetime) -> Context:
     facts = message.facts
     words = facts["subject"] or facts["from"]
     return {"title": words, "words": words, "name": facts["name"], "address": facts["from"], "typed": facts["text"]}
+
+
+def reminder(message: Message, now: datetime) -> Context:
+    """Where to go, first of all; and how many would like the place of whoever cannot come."""
+    own = registration_of(message)
+    about = registration(message, now)
+    event = own.event
+    return {
+        **about,
+        "days": _days_until(event, now),
+        "time": i18n.clock_time(event.starts_at.astimezone(ZoneInfo(event.zone))) if event.starts_at else "",
+        "on_site": own.mode is Mode.ON_SITE,
+        "on_own_page": own.mode is Mode.ONLINE and not about["join_link"],
+        "waiting": waiting_list.places([event])[event.id][own.mode].waiting,
+    }
+
+
+def _days_until(event: Event, now: datetime) -> int:
+    """0 today, 1 tomorrow, by the calendar of the talk's zone."""
+    today = now.astimezone(ZoneInfo(event.zone)).date()
+    return (event.starts_local.date() - today).days if event.starts_local else 0
+
+
+def follow_request(message: Message, now: datetime) -> Context:
+    """To an address that may not have asked: only what organisers wrote (safety.md O5)."""
+    follow = follow_of(message)
+    title = follow.theme.name if follow.theme else follow.event.title if follow.event else ""
+    return {
+        "title": title,
+        "theme": follow.theme is not None,
+        "follows": follows.holds(follow),
+        "confirm_link": external("public.follow_confirm", token=follows.confirm_token(follow)),
+        "follow_link": external("public.following", token=follows.follow_token(follow, now)),
+        "block_link": external("public.block", token=signup.block_token(follow.person, now)),
+    }
+
+
+def news(message: Message, now: datetime) -> Context:
+    """A talk that somebody wanted to hear of; nothing that only people with a place may read."""
+    follow, event = follow_of(message), event_of(message)
+    opens = event.registration_opens
+    return {
+        **talk(event),
+        "where": invitations.where_in_words(invitations.facts(event)),
+        "theme": follow.theme.name if follow.theme else "",
+        "summary": markdown.to_text(event.summary),
+        "host": event.host.name if event.host else "",
+        "opens": i18n.moment(opens, event.zone) if opens and opens > now else "",
+        "follow_link": external("public.following", token=follows.follow_token(follow, now)),
+    }
 
 
 def security_notice(message: Message, _now: datetime) -> Context:

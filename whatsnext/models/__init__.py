@@ -3,12 +3,14 @@
 from whatsnext.models.agency import Agency
 from whatsnext.models.event import Event, EventSpeaker, EventState, Mode
 from whatsnext.models.feed import PersonFeed
+from whatsnext.models.follow import Follow
 from whatsnext.models.housekeeping import JobRun, RateLimit
 from whatsnext.models.incoming import Incoming, IncomingState, Mailbox, Reason
 from whatsnext.models.message import UNSETTLED, Kind, Mailing, Message, MessageState
 from whatsnext.models.page import Page
 from whatsnext.models.person import Person
 from whatsnext.models.registration import CancelledBy, PartStat, Registration, Status
+from whatsnext.models.reminder import Reminder
 from whatsnext.models.series import Series
 from whatsnext.models.signin import SignedIn, SignInLink
 from whatsnext.models.speaker import Speaker
@@ -21,6 +23,7 @@ __all__ = [
     "Event",
     "EventSpeaker",
     "EventState",
+    "Follow",
     "Incoming",
     "IncomingState",
     "JobRun",
@@ -37,6 +40,7 @@ __all__ = [
     "RateLimit",
     "Reason",
     "Registration",
+    "Reminder",
     "Series",
     "SignInLink",
     "SignedIn",

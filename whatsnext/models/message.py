@@ -35,6 +35,10 @@ class Kind(StrEnum):
     SECURITY_NOTICE = "security_notice"
     FORWARD = "forward"
     COUNTER_DECLINED = "counter_declined"
+    REMINDER = "reminder"
+    FOLLOW_REQUEST = "follow_request"
+    NEWS = "news"
+    SIGN_UP_OPENS = "sign_up_opens"
 
 
 class MessageState(StrEnum):

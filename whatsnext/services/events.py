@@ -26,7 +26,7 @@ from whatsnext.errors import (
 )
 from whatsnext.i18n import gettext as _
 from whatsnext.models import Agency, Event, EventSpeaker, EventState, Series, Speaker, Theme
-from whatsnext.services import drafts, waiting_list
+from whatsnext.services import drafts, follows, waiting_list
 from whatsnext.services import series as all_series
 from whatsnext.services.drafts import Draft
 
@@ -174,7 +174,10 @@ def advised(event: Event) -> Missing:
 
 
 def publish(event_id: int, version: int, now: datetime) -> Event:
-    """Show a draft to everyone. Raises NotFound, StaleVersion, AlreadyPublished, EventCancelled, NotReady."""
+    """Show a draft to everyone; whoever follows its theme is told.
+
+    Raises NotFound, StaleVersion, AlreadyPublished, EventCancelled, NotReady.
+    """
     event = locked(event_id, version)
     if event.state is EventState.CANCELLED:
         raise EventCancelled
@@ -185,6 +188,7 @@ def publish(event_id: int, version: int, now: datetime) -> Event:
     event.state = EventState.PUBLISHED
     event.published_at = now
     saved(event, now)
+    follows.tell_published(event, now)
     return event
 
 

@@ -164,21 +164,44 @@ def tell_change(event: Event, before: Facts, now: datetime, text: str = "") -> i
     """
     if event.ends_at is not None and now >= event.ends_at:
         return 0
+    unsent = _make_newer(event, before, now)
+    return _owe_updates(event, _hearers(event), unsent, {"before": before, "text": text}, now)
+
+
+def tell_clocks(event: Event, before: Facts, now: datetime) -> int:
+    """The same where the clocks of the talk's zone follow new rules: its local time stays, its instant is another.
+
+    Whoever has the place gets an update; who waits has no calendar entry and the time they know still holds.
+    """
+    if event.ends_at is not None and now >= event.ends_at:
+        return 0
+    unsent = _make_newer(event, before, now)
+    hearers = [each for each in _hearers(event) if each.status is Status.CONFIRMED or each.id in unsent]
+    same_time = {**before, **{key: facts(event)[key] for key in ("starts", "ends")}}
+    return _owe_updates(event, hearers, unsent, {"before": same_time, "text": "", "clocks": True}, now)
+
+
+def _make_newer(event: Event, before: Facts, now: datetime) -> dict[int, Message]:
+    """Raise SEQUENCE for everyone; returns the mails not out yet that a newer one takes the place of."""
     db.session.flush()
     event.sequence += 1
     if differ(before, facts(event)) & {"starts", "ends", "zone"}:
         _ask_anew(event)
     _raise_sequences(event)
-    unsent = _take_unsent(event, (*INVITING, Kind.UPDATE), now)
+    return _take_unsent(event, (*INVITING, Kind.UPDATE), now)
+
+
+def _owe_updates(
+    event: Event, hearers: list[Any], unsent: dict[int, Message], details: dict[str, Any], now: datetime
+) -> int:
     rows = []
-    for registration in _hearers(event):
+    for registration in hearers:
         older = unsent.get(registration.id)
-        details = {"before": older.facts.get("before", before) if older else before, "text": text}
         if older and older.kind in INVITING:
-            kind, details = older.kind, {}
+            rows.append(_row(older.kind, registration, event, {}, now))
         else:
-            kind = Kind.UPDATE
-        rows.append(_row(kind, registration, event, details, now))
+            own = {**details, "before": older.facts.get("before", details["before"])} if older else details
+            rows.append(_row(Kind.UPDATE, registration, event, own, now))
     _insert(rows)
     return len(rows)
 

@@ -1,0 +1,64 @@
+"""New time-zone data: the local time of a talk stays as promised, its instant is found anew (safety.md R8)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from whatsnext.db import db
+from whatsnext.models import Event, EventState
+from whatsnext.services import invitations, waiting_list
+
+log = logging.getLogger(__name__)
+
+
+class Stale(NamedTuple):
+    """A talk whose clocks follow other rules now, and when it starts by them (UTC)."""
+
+    event_id: int
+    starts_at: datetime
+
+
+def stale(now: datetime) -> list[Stale]:
+    """Talks that are not over and whose stored instant is not that of their local time any more. Reads."""
+    chosen = (
+        sa.select(Event.id, Event.starts_local, Event.zone, Event.fold, Event.starts_at)
+        .where(Event.ends_at > now, Event.starts_local.is_not(None))
+        .order_by(Event.id)
+    )
+    found = [
+        (row.id, instant(row.starts_local, row.zone, row.fold), row.starts_at) for row in db.session.execute(chosen)
+    ]
+    return [Stale(event_id, right) for event_id, right, kept in found if right != kept]
+
+
+def instant(starts_local: datetime, zone: str, fold: int) -> datetime:
+    """The instant (UTC) of a local time; of one that clocks now jump over, the one they would have shown (PEP 495)."""
+    return starts_local.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC)
+
+
+def recompute(now: datetime) -> int:
+    """Find the instants of all coming talks anew; whoever's calendar shows one of them gets one update.
+
+    Call inside `write()`. Logs one line if anything has changed. Returns how many talks have another instant.
+    """
+    moved, told = 0, 0
+    for event_id, starts_at in stale(now):
+        event = waiting_list.lock(event_id)
+        if event.starts_local is None or event.starts_at == starts_at:
+            continue
+        before = invitations.facts(event)
+        event.starts_at = starts_at
+        event.ends_at = starts_at + timedelta(minutes=event.duration_minutes)
+        event.changed_at = now
+        waiting_list.touch(event)
+        moved += 1
+        if event.state is EventState.PUBLISHED:
+            told += invitations.tell_clocks(event, before, now)
+    if moved:
+        log.info("new time-zone data: %d talks have another instant, %d people get an update", moved, told)
+    return moved

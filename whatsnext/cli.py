@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -120,10 +121,10 @@ def demo_() -> None:
                 raise click.ClickException("INSTANCE holds other data already. Set it to a new folder.")
             click.echo("The sample series is in place already.")
         else:
+            mark.touch()  # first of all: a server that runs already must not send what is owed from here on
             courier = Courier()
             demo.fill(clock.now(), lambda: jobs.deliver_due(courier))
             courier.close()
-            mark.touch()
             click.echo(f"The sample series is in place, its mails lie in {settings.instance / 'mail'}.")
         click.echo(f"Start it with make run, then read every mail at {external('ops.mailbox')}")
 
@@ -334,6 +335,12 @@ def _address(email: str) -> str:
         raise click.BadParameter(str(refused), param_hint="EMAIL") from None
 
 
+def _same_installation() -> str:
+    """How this program is called for the installation that it was started for."""
+    instance = f"INSTANCE={shlex.quote(os.environ['INSTANCE'])} " if "INSTANCE" in os.environ else ""
+    return f"{instance}{shlex.quote(sys.executable)} -m whatsnext"
+
+
 def _link_lines(email: str) -> list[str]:
     with write():
         token = signin.command_line_link(email, clock.now())
@@ -348,4 +355,4 @@ def _first_link(app: Flask) -> list[str]:
         domain = app.config["SETTINGS"].sender.rpartition("@")[2]
         with write():
             first = signin.appoint_first(f"organiser@{domain}", clock.now())
-    return [*_link_lines(first.email), "Add yourself: python -m whatsnext admin add you@agency.example"]
+    return [*_link_lines(first.email), f"Add yourself: {_same_installation()} admin add you@agency.example"]

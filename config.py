@@ -182,12 +182,17 @@ class Settings(BaseSettings):
         """Read the environment. Raises SettingsError with one line for each wrong variable, never its value."""
         try:
             settings = cls()
-            holds_demo = (settings.instance / DEMO_MARK).exists() and "demo" not in settings.model_fields_set
-            return cls(demo=True) if holds_demo else settings
+            told = "demo" in settings.model_fields_set
+            return cls(demo=True) if settings.holds_demo and not told else settings
         except ValidationError as error:
             raise SettingsError(
                 [_line(e["loc"], e["msg"]) for e in error.errors(include_input=False, include_url=False)]
             ) from None
+
+    @property
+    def holds_demo(self) -> bool:
+        """Whether the instance holds the sample series now: its mails go nowhere, whoever was running before."""
+        return (self.instance / DEMO_MARK).exists()
 
     @property
     def address(self) -> str:

@@ -20,6 +20,7 @@ from whatsnext.models import (
     Event,
     EventSpeaker,
     EventState,
+    Follow,
     Kind,
     Message,
     MessageState,
@@ -181,6 +182,12 @@ class Make:
             registration = Registration(**{**filled, **given})
             db.session.add(registration)
         return registration
+
+    def follow(self, person: Person | None = None, **given: Any) -> Follow:
+        """Someone follows a theme (`theme_id`) or a talk's opening (`event_id`), proved unless told otherwise."""
+        person, now = person or self.person(), clock.now()
+        filled = {"person_id": person.id, "language": person.language, "asked_at": now, "proved_at": now}
+        return self._add(Follow(**{**filled, **given}))
 
     def message(self, kind: Kind, about: Registration | Person, **given: Any) -> Message:
         """A mail owed to a registration's or a person's address."""

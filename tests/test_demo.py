@@ -2,6 +2,7 @@
 
 from sqlalchemy import select
 
+from config import DEMO_MARK
 from tests.factories import NOON
 from whatsnext import demo, jobs
 from whatsnext.db import db
@@ -56,3 +57,17 @@ def test_the_mails_of_the_demo_lie_in_the_maildir(make_app):
     }
     assert db.session.scalars(select(Message.id).where(Message.state == MessageState.OWED)).all() == []
     assert len(kept) == sum(bool(message.subject) for message in sent)
+
+
+def test_the_mails_of_the_demo_go_nowhere_even_if_a_mail_server_is_set(app, make, smtp, sent):
+    """A server that was running before the samples came must not send them to anybody."""
+    mark = app.config["SETTINGS"].instance / DEMO_MARK
+    make.message(Kind.NEW_LINK, make.registration(make.event()))
+    mark.touch()
+    try:
+        assert sent() == []
+        assert len(maildir.newest()) == 1
+    finally:
+        mark.unlink()
+    make.message(Kind.NEW_LINK, make.registration(make.event()))
+    assert len(sent()) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from whatsnext.links import external
 from whatsnext.mail.deliver import Courier
 from whatsnext.models import Kind
 from whatsnext.permissions import Role
-from whatsnext.services import restored, signin
+from whatsnext.services import clocks, restored, signin
 
 LARGEST_BODY = 10_000_000
 """Above Flask's own limit, so that whoever sends too much gets our page; what is larger is cut off by the server."""
@@ -85,6 +86,15 @@ def _app_as_it_is() -> Flask:
         raise SettingRefused(f"INSTANCE: the folder cannot be used ({error.strerror})") from None
 
 
+def _read_clocks(app: Flask) -> None:
+    """The time-zone data may be newer than at the last start (safety.md R8)."""
+    with app.app_context():
+        now = clock.now()
+        if clocks.stale(now):
+            with write():
+                clocks.recompute(now)
+
+
 # --- running ---------------------------------------------------------------------------------------------
 
 
@@ -92,6 +102,7 @@ def _app_as_it_is() -> Flask:
 def serve() -> None:
     """Serve the pages, with the worker inside unless WORKER=false."""
     app = _app()
+    _read_clocks(app)
     with app.app_context():
         lines = [] if signin.organiser_has_signed_in() else _first_link(app)
     _serve(app, lines)
@@ -110,10 +121,10 @@ def demo_() -> None:
                 raise click.ClickException("INSTANCE holds other data already. Set it to a new folder.")
             click.echo("The sample series is in place already.")
         else:
+            mark.touch()  # first of all: a server that runs already must not send what is owed from here on
             courier = Courier()
             demo.fill(clock.now(), lambda: jobs.deliver_due(courier))
             courier.close()
-            mark.touch()
             click.echo(f"The sample series is in place, its mails lie in {settings.instance / 'mail'}.")
         click.echo(f"Start it with make run, then read every mail at {external('ops.mailbox')}")
 
@@ -122,6 +133,7 @@ def demo_() -> None:
 def worker() -> None:
     """Deliver mails and do what is due, without serving pages."""
     app = _app()
+    _read_clocks(app)
     signal.signal(signal.SIGTERM, _end)
     click.echo("The worker runs. Stop it with Ctrl-C.")
     try:
@@ -323,6 +335,12 @@ def _address(email: str) -> str:
         raise click.BadParameter(str(refused), param_hint="EMAIL") from None
 
 
+def _same_installation() -> str:
+    """How this program is called for the installation that it was started for."""
+    instance = f"INSTANCE={shlex.quote(os.environ['INSTANCE'])} " if "INSTANCE" in os.environ else ""
+    return f"{instance}{shlex.quote(sys.executable)} -m whatsnext"
+
+
 def _link_lines(email: str) -> list[str]:
     with write():
         token = signin.command_line_link(email, clock.now())
@@ -337,4 +355,4 @@ def _first_link(app: Flask) -> list[str]:
         domain = app.config["SETTINGS"].sender.rpartition("@")[2]
         with write():
             first = signin.appoint_first(f"organiser@{domain}", clock.now())
-    return [*_link_lines(first.email), "Add yourself: python -m whatsnext admin add you@agency.example"]
+    return [*_link_lines(first.email), f"Add yourself: {_same_installation()} admin add you@agency.example"]

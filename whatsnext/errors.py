@@ -195,6 +195,13 @@ class EndsBeforeStart(DomainError):
     field = "duration_minutes"
 
 
+class RemindersUnreadable(DomainError):
+    """Reminders of a series that are no minutes, too many, or more than 30 days before."""
+
+    text = _("Write up to %(most)s whole numbers of minutes with commas between them, for example 1440, 60.")
+    field = "reminders"
+
+
 class UnknownZone(DomainError):
     text = _("This time zone is not known. Choose one from the list, for example Europe/Berlin.")
     field = "zone"

@@ -26,6 +26,7 @@ from whatsnext.services import incoming, replies
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0
+LOOK_AGAIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ class Clerk:
         digest = fingerprint(raw, size)
         with write():
             begun = incoming.begin(digest, raw, size, clock.now())
+            known = incoming.state_of(digest) if begun is None else None
             if begun is None:
                 _pass(place)
         if begun is None:
-            return incoming.state_of(digest)
+            return known
         envelope = Envelope(recipients=recipients, sender=sender, authserv_id=self._authserv_id)
         with self._reading:
             read = self._reader.read if size <= parsing.LARGEST else self._reader.read_head
@@ -158,7 +160,7 @@ class Inbox:
     def _run(self) -> None:
         box, pause = imap.Mailbox(self._settings), FIRST_PAUSE
         while not self._stopping.is_set():
-            if self._visit(box):
+            if self._visit(box) and self._wait(box):
                 pause = FIRST_PAUSE
             else:
                 box.close()
@@ -167,19 +169,36 @@ class Inbox:
         box.close()
 
     def _visit(self, box: imap.Mailbox) -> bool:
-        """One visit, and the wait for the next. False: something went wrong, pause before the next."""
+        """False: something went wrong, pause before the next visit."""
         with self._app.app_context():
             try:
-                visit(box, self._clerk)
-                box.wait(self._stopping)
+                self._visit_until_read(box)
             except imap.Away as reason:
                 return self._note(box, str(reason))
-            except incoming.BeingRead:
-                return False
             except Exception:
                 log.exception("a mail could not be taken in and is tried once more")
                 return False
             return True
+
+    def _visit_until_read(self, box: imap.Mailbox) -> None:
+        """A mail that another process has begun to read may be left by it: look again soon."""
+        while True:
+            try:
+                visit(box, self._clerk)
+            except incoming.BeingRead:
+                if self._stopping.wait(LOOK_AGAIN):
+                    return
+            else:
+                return
+
+    def _wait(self, box: imap.Mailbox) -> bool:
+        """Until something may have come; no transaction is open meanwhile. False: the mailbox has gone."""
+        try:
+            box.wait(self._stopping)
+        except imap.Away as reason:
+            with self._app.app_context():
+                return self._note(box, str(reason))
+        return True
 
     def _note(self, box: imap.Mailbox, reason: str) -> bool:
         """Since when the mailbox does not answer is shown to organisers and operators."""

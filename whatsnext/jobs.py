@@ -21,11 +21,12 @@ from flask import Flask
 from sqlalchemy.dialects import postgresql, sqlite
 
 from whatsnext import clock
+from whatsnext.calendars import timezone
 from whatsnext.db import db, whole, write, written
 from whatsnext.inbox import Inbox
 from whatsnext.mail import deliver
 from whatsnext.models import JobRun, RateLimit, SignedIn, SignInLink
-from whatsnext.services import holds, incoming
+from whatsnext.services import clocks, follows, holds, incoming, reminders
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +71,24 @@ def clean_up(now: datetime) -> None:
     db.session.execute(sa.delete(SignedIn).where(SignedIn.started_at < now - SIGNED_IN_AT_MOST))
 
 
+def remind(_now: datetime) -> None:
+    """Reminders go by the database's clock, as leases do: a machine whose clock jumps sends none early (R7)."""
+    reminders.remind(deliver.database_now())
+
+
+def read_clocks_anew(now: datetime) -> None:
+    """New time-zone data may have come while this process ran."""
+    timezone.forget()
+    clocks.recompute(now)
+
+
 JOBS = (
     Job("expire_holds", 20, holds.expire_holds),
     Job("clean_up", 3600, clean_up),
     Job("forget_incoming", 3600, incoming.forget),
+    Job(reminders.JOB, 60, remind),
+    Job("tell_opened", 60, follows.tell_opened),
+    Job("clocks", 86_400, read_clocks_anew),
 )
 
 

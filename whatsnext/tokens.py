@@ -27,6 +27,8 @@ class Purpose(StrEnum):
     OFFER = "offer"
     SIGN_IN = "sign-in"
     BLOCK = "block"
+    FOLLOW = "follow"
+    UNFOLLOW = "unfollow"
     FORM = "form"
     PREVIEW = "preview"
 

@@ -11,8 +11,8 @@ from whatsnext import clock, demo, jobs, tokens
 from whatsnext.db import db, write
 from whatsnext.mail import maildir
 from whatsnext.mail.deliver import Courier
-from whatsnext.models import Event, Mailing, Person, Registration, Status
-from whatsnext.services import events, registrations, rescheduling, signup
+from whatsnext.models import Event, Follow, Mailing, Person, Registration, Status
+from whatsnext.services import events, follows, registrations, rescheduling, signup
 from whatsnext.services.drafts import Draft
 from whatsnext.services.slots import Part
 from whatsnext.tokens import Purpose
@@ -71,6 +71,8 @@ def _public(world: World) -> None:
         "nothing found": "/?q=zzz",
         "themes": "/themes",
         "theme": "/themes/blockchain",
+        "follow": "/themes/blockchain/follow",
+        "asked to follow": "/follow/check-your-mail",
         "my registrations": "/my-registrations",
         "sign in": "/sign-in",
         "code": "/sign-in/sent",
@@ -109,7 +111,21 @@ def _attendee(world: World) -> None:
         "confirm": f"/confirm/{signup.confirm_token(held)}",
         "check your mail": f"/events/{full.slug}/check-your-mail?seal={seal}",
         "no more mails": f"/no-more-mails/{signup.block_token(held.person, clock.now())}",
+        "confirm to follow": f"/follow/{follows.confirm_token(_follow(held.person, 'blockchain'))}",
+        "following": f"/following/{follows.follow_token(_follow(held.person, 'cloud-computing'), clock.now())}",
     }
+
+
+def _follow(person: Person, slug: str) -> Follow:
+    """The first one is asked for only, the others are confirmed."""
+    with write():
+        follows.follow_theme(slug, follows.Asker(person.email), clock.now())
+    follow = db.session.scalars(select(Follow).order_by(Follow.id.desc())).first()
+    assert follow is not None
+    if slug != "blockchain":
+        with write():
+            follows.confirm(follow.id, clock.now())
+    return follow
 
 
 def _organise(world: World) -> None:

@@ -14,6 +14,7 @@ from tests.servers import Delivered, MailServer
 from whatsnext.i18n import gettext, ngettext, speaking
 
 PATIENCE = 15
+MAIL_TAKES = 330  # the mails a killed worker had claimed wait until its lease of five minutes is over
 LINK = re.compile(r"https?://127\.0\.0\.1:\d+/\S+")
 
 
@@ -92,7 +93,7 @@ class Human:
 
     def mail(self, about: Callable[[Delivered], bool] = lambda _mail: True) -> Delivered:
         """The next mail in this person's mailbox; waits for it."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + MAIL_TAKES
         while time.monotonic() < end:
             unread = self.smtp.to(self.email)[self.read :]
             if unread:

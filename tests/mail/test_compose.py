@@ -13,7 +13,7 @@ import pytest
 
 from tests.factories import NOON, Make
 from tests.interop import foreign
-from tests.mail.worlds import CANCELS, DIAL_IN, FACTS, JOIN_LINK, OWN, REQUESTS, change, owed, talk
+from tests.mail.worlds import BULK, CANCELS, DIAL_IN, FACTS, FOLLOWED, JOIN_LINK, OWN, REQUESTS, change, owed, talk
 from whatsnext.db import write
 from whatsnext.i18n import LANGUAGES, speaking
 from whatsnext.mail.compose import compose
@@ -135,6 +135,7 @@ def test_subjects_in_german_are_those_of_the_table(make: Make) -> None:
         Kind.NEW_LINK: "Ihr neuer Link: Blockchain in der Verwaltung",
         Kind.COUNTER_DECLINED: "Es bleibt beim Termin: Blockchain in der Verwaltung",
         Kind.PART_CANCELLATION: "Abgesagt: Blockchain i… (Teil 1 von 2), {wann}",
+        Kind.REMINDER: "Demnächst: Blockchain in der Verwaltu…, {wann}",
     }
 
 
@@ -168,7 +169,9 @@ def test_headers_say_who_writes_and_that_a_machine_does(make: Make, kind: Kind, 
     assert parsed["Message-ID"] == message.message_id
     assert parsed["Auto-Submitted"] == "auto-generated"
     assert parsed["Date"].datetime == NOON
-    assert [name for name in ("Cc", "Bcc", "List-Unsubscribe", "Precedence") if parsed[name]] == []
+    assert [name for name in ("Cc", "Bcc", "Precedence") if parsed[name]] == []
+    one_click = [parsed["List-Unsubscribe-Post"], bool(parsed["List-Unsubscribe"])]
+    assert one_click == (["List-Unsubscribe=One-Click", True] if kind in BULK else [None, False])
 
 
 @every_language
@@ -178,6 +181,17 @@ def test_every_byte_is_ascii_and_no_line_too_long(make: Make, kind: Kind, langua
     raw.decode("ascii")
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
     assert b"\n" not in raw.replace(b"\r\n", b"")
+
+
+@every_language
+@pytest.mark.parametrize("kind", BULK)
+def test_the_address_to_unsubscribe_at_is_one_unbroken_line_and_the_link_of_the_mail(
+    make: Make, kind: Kind, language: str
+) -> None:
+    composed = letter(owed(make, kind, language))
+    assert f"\r\nList-Unsubscribe: <{composed.unsubscribe}>\r\n".encode() in build(composed)
+    assert composed.unsubscribe in composed.text
+    assert f"{'/en' if language == 'en' else ''}/following/" in composed.unsubscribe
 
 
 def test_a_local_part_stays_within_64_octets_and_is_lower_case(make: Make) -> None:
@@ -465,7 +479,7 @@ def test_what_people_typed_stays_text(make: Make, kind: Kind) -> None:
     if kind in (Kind.CANCELLATION, Kind.SECURITY_NOTICE):
         facts |= {name: FACTS[kind][name] for name in ("by", "what") if name in FACTS[kind]}
     event = None
-    if kind in OWN:
+    if kind in (*OWN, *FOLLOWED):
         event = talk(
             make, title=typed, address=typed, summary=typed, agenda=typed, cancelled_reason=typed, dial_in=typed
         )

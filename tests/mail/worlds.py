@@ -25,9 +25,13 @@ STATUSES = {
 }
 REQUESTS = (Kind.INVITATION, Kind.PROMOTION, Kind.UPDATE)
 CANCELS = (Kind.CANCELLATION, Kind.EVENT_CANCELLATION, Kind.PART_CANCELLATION)
+FOLLOWED = (Kind.FOLLOW_REQUEST, Kind.NEWS, Kind.SIGN_UP_OPENS)
+BULK = (Kind.NEWS, Kind.SIGN_UP_OPENS)
 LATER = datetime(2026, 1, 21, 14, 0)
 OWN = tuple(
-    kind for kind in Kind if kind not in (Kind.SIGN_IN, Kind.BARRIER_REPORT, Kind.SECURITY_NOTICE, Kind.FORWARD)
+    kind
+    for kind in Kind
+    if kind not in (Kind.SIGN_IN, Kind.BARRIER_REPORT, Kind.SECURITY_NOTICE, Kind.FORWARD, *FOLLOWED)
 )
 
 FACTS: dict[Kind, dict[str, Any]] = {
@@ -64,7 +68,9 @@ def talk(make: Make, **given: Any) -> Event:
 
 
 def owed(make: Make, kind: Kind, language: str = "de", event: Event | None = None, **given: Any) -> Message:
-    """A message of this kind to someone who takes part online."""
+    """A message of this kind to someone who takes part online, or who follows a theme or a talk's opening."""
+    if kind in FOLLOWED:
+        return _followed(make, kind, language, event, **given)
     if kind not in OWN:
         return make.message(kind, make.person(language=language), facts=given.pop("facts", FACTS[kind]), **given)
     event = event or talk(make)
@@ -91,6 +97,18 @@ def call_off_first_part(event: Event) -> int:
     first = event.parts[0]
     change(first, cancelled_at=NOON, cancelled_reason="Der Raum ist gesperrt.")
     return first.id
+
+
+def _followed(make: Make, kind: Kind, language: str, event: Event | None, **given: Any) -> Message:
+    """The opening of `event` where one is given or the mail is about one, else its theme."""
+    opening = kind is Kind.SIGN_UP_OPENS or (kind is Kind.FOLLOW_REQUEST and event is not None)
+    event = event or talk(make)
+    what = {"event_id": event.id} if opening else {"theme_id": event.theme_id}
+    given.pop("facts", None)
+    proved_at = None if kind is Kind.FOLLOW_REQUEST else NOON
+    follow = make.follow(make.person(language=language), language=language, proved_at=proved_at, **what)
+    about = {"event_id": event.id} if kind in BULK else {}
+    return make.message(kind, follow.person, facts={"follow": follow.id}, created_at=NOON, **about, **given)
 
 
 def change(thing: Base | None, **values: Any) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -77,6 +77,7 @@ def value(column: sa.Column[Any], number: int) -> Any:
         sa.Boolean: lambda: True,
         sa.JSON: lambda: {"key": "Wert"},
         sa.LargeBinary: lambda: b"\x00raw",
+        sa.Date: lambda: date(2027, 1, number),
         sa.DateTime: lambda: datetime(2027, 1, number, 14, tzinfo=UTC if getattr(kind, "timezone", False) else None),
         sa.Float: lambda: float(number),
         sa.Integer: lambda: number,

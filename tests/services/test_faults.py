@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from tests.factories import NOON, Make
 from whatsnext.db import Base, db, write
 from whatsnext.models import CancelledBy, Event, EventState, Mode, Registration, Status
-from whatsnext.services import events, holds, registrations, rescheduling, signin, signup
+from whatsnext.services import events, follows, holds, registrations, reminders, rescheduling, signin, signup
 from whatsnext.services.drafts import Draft
 from whatsnext.services.signup import Wish
 from whatsnext.services.slots import Part
@@ -228,6 +228,34 @@ def ask_to_sign_in(make: Make) -> Act:
     return partial(signin.ask, person.email, "browser", "", NOON)
 
 
+def publish_to_followers(make: Make) -> Act:
+    theme = make.theme()
+    make.follow(theme_id=theme.id)
+    talk = make.draft(theme_id=theme.id)
+    return partial(events.publish, talk.id, talk.version, NOON)
+
+
+def follow_theme(make: Make) -> Act:
+    return partial(follows.follow_theme, make.theme().slug, follows.Asker("ada@behoerde.example"), NOON)
+
+
+def confirm_following(make: Make) -> Act:
+    follow = make.follow(make.person(proved_at=None), theme_id=make.theme().id, proved_at=None)
+    return partial(follows.confirm, follow.id, NOON)
+
+
+def tell_opened(make: Make) -> Act:
+    make.follow(event_id=make.event().id)
+    return partial(follows.tell_opened, NOON)
+
+
+def remind(make: Make) -> Act:
+    talk = full_talk(make)[0]
+    with write():
+        reminders.remind(NOON)
+    return partial(reminders.remind, talk.starts_at - AN_HOUR_BEFORE)
+
+
 USE_CASES = (
     sign_up,
     sign_up_for_the_line,
@@ -263,6 +291,11 @@ USE_CASES = (
     call_off_part,
     give_up_parts,
     ask_to_sign_in,
+    publish_to_followers,
+    follow_theme,
+    confirm_following,
+    tell_opened,
+    remind,
 )
 
 

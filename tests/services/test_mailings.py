@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from tests.factories import NOON
 from whatsnext.db import db, write
 from whatsnext.errors import NotFound, RecipientsChanged
-from whatsnext.models import CancelledBy, Kind, Mailing, Message, MessageState, Status
+from whatsnext.models import CancelledBy, Kind, Mailing, Message, MessageState, Mode, Status
 from whatsnext.services import invitations, mailings, recipients
 from whatsnext.services.mailings import Words
 from whatsnext.services.participants import Search, Show
@@ -197,3 +197,12 @@ def test_a_talk_that_is_over_can_still_be_written_about(make):
     send(talk, make.organiser(), token=token, now=later)
     mail = db.session.scalars(sa.select(Message)).one()
     assert mail.best_before == later + timedelta(hours=48)
+
+
+@pytest.mark.parametrize(
+    ("mode", "place"),
+    [(Mode.ON_SITE, "Weg 1"), (Mode.ONLINE, "online"), (None, "Weg 1 und online")],
+)
+def test_the_place_in_a_message_is_the_person_s_own(make, mode, place):
+    talk = make.event(places_on_site=1, places_online=1, address="Weg 1")
+    assert mailings.fill("{ort}", talk, "Ada", mode) == place

@@ -10,7 +10,7 @@ from tests.pages import Form, Page
 from whatsnext import tokens
 from whatsnext.db import write
 from whatsnext.models import Person, Status
-from whatsnext.services import registrations, signin, signup
+from whatsnext.services import follows, registrations, signin, signup
 from whatsnext.tokens import Purpose
 
 ASKED = "a" * 43
@@ -66,6 +66,10 @@ NAMES = (
     "confirm",
     "offer",
     "block",
+    "follow",
+    "follow the opening",
+    "confirm to follow",
+    "end following",
     "barrier",
     "appearance",
     "sign in",
@@ -80,7 +84,7 @@ NAMES = (
     "new link",
     "resend invitation",
 )
-TYPED = ("sign up", "barrier", "sign in", "code", "my registrations", "change")
+TYPED = ("sign up", "follow", "follow the opening", "barrier", "sign in", "code", "my registrations", "change")
 """Those with fields for free text."""
 
 
@@ -96,7 +100,7 @@ def build(make: Make) -> House:
     with write():
         link = signin._new_link(ada, tokens.digest(BEGAN), "", NOON)[1]
     key, back = (f"/registrations/{registrations.manage_token(one)}" for one in (mine, gone))
-    doors = _public(held, offered) | _account(ada, link)
+    doors = _public(held, offered) | _follows(make, ada) | _account(ada, link)
     for name, path in (("cancel", key), ("undo", back), ("switch", key), ("new-link", key), ("resend-invitation", key)):
         doors[name.replace("-", " ")] = Door(f"{path}/{name}", f"{path}/{name}", {"choice": "yes"}, owes=True)
     doors["change"] = Door(
@@ -128,6 +132,24 @@ def _public(held: Any, offered: Any) -> dict[str, Door]:
         "block": Door(block, block, {"choice": "yes"}),
         "barrier": Door("/report-barrier", "/report-barrier", report, ("page", "contact"), ("words",), owes=True),
         "appearance": Door("/appearance", "/appearance", {}),
+    }
+
+
+def _follows(make: Make, ada: Person) -> dict[str, Door]:
+    """A theme to follow, a talk whose sign-up is to open, a wish to confirm and one to end."""
+    theme = make.theme(slug="blockchain", name="Blockchain")
+    make.event(slug="spaeter", registration_opens=NOON + timedelta(days=1))
+    asked, holds = (
+        make.follow(person, theme_id=theme.id, browser=tokens.digest(ASKED), proved_at=proved_at)
+        for person, proved_at in ((make.person(), None), (ada, NOON))
+    )
+    confirm, end = f"/follow/{follows.confirm_token(asked)}", f"/following/{follows.follow_token(holds, NOON)}"
+    paths = {"follow": "/themes/blockchain/follow", "follow the opening": "/events/spaeter/remind"}
+    address = {"email": "kim@behoerde.example"}
+    return {
+        **{name: Door(path, path, address, ("email",), owes=True) for name, path in paths.items()},
+        "confirm to follow": Door(confirm, confirm, {"choice": "yes"}),
+        "end following": Door(end, end, {"choice": "yes"}),
     }
 
 

@@ -206,3 +206,13 @@ def test_a_token_of_another_purpose_is_refused_everywhere(held, client):
         for purpose, token in made.items():
             if purpose is not own:
                 assert client.page(f"/{path}/{token}").status == 400, (path, purpose)
+
+
+def test_whoever_confirms_into_the_line_is_told_so_and_not_of_a_place(make, client):
+    talk = make.event(places_on_site=1)
+    make.registration(talk)
+    waiting = make.registration(talk, Status.WAITING, proved=False)
+    path = f"/confirm/{signup.confirm_token(waiting)}"
+    answer = client.submit(path, {"choice": "yes"}, form=path)
+    text = client.page(answer.location).text
+    assert ("Sie stehen auf der Warteliste." in text, "Ihre Anmeldung ist bestätigt." in text) == (True, False)

@@ -145,3 +145,16 @@ def test_a_mail_that_was_sent_back_says_what_to_do(client, make):
     text = client.page(f"/organise/events/{one.event_id}/participants/{one.ref}").text
     assert "Der empfangende Server hat die Nachricht zurückgeschickt." in text
     assert "richtigen Adresse" in text
+
+
+def test_the_copy_is_a_file_of_plain_text(client, aside, ada):
+    mail = aside(Reason.BROKEN, ada, raw=b"From: x\r\n\r\n<script>\xff")
+    assert (f"/organise/incoming/{mail.id}/copy", "Kopie der Mail") in client.page("/organise/incoming").links
+    answer = client.get(f"/organise/incoming/{mail.id}/copy")
+    assert answer.data.decode() == "From: x\r\n\r\n<script>\ufffd"
+    headers = answer.headers
+    assert (headers["Content-Type"], headers["Content-Disposition"]) == (
+        "text/plain; charset=utf-8",
+        'attachment; filename="mail.txt"',
+    )
+    assert (headers["X-Content-Type-Options"], headers["Cache-Control"]) == ("nosniff", "private, no-store")

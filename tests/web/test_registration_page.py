@@ -233,7 +233,7 @@ def test_giving_up_needs_a_choice_and_moves_the_next_in_line(make, client, owed)
     assert (fresh(mine).status, fresh(following).status) == (Status.CANCELLED, Status.CONFIRMED)
     assert owed() == [(Kind.CANCELLATION, mine), (Kind.PROMOTION, following)]
     page = client.page(answer.location)
-    assert "Ihr Platz ist frei." in page.text
+    assert "Sie haben Ihren Platz abgegeben." in page.text
     assert "Sie nehmen nicht teil" in page.text
 
 

@@ -11,14 +11,21 @@ from tests.factories import NOON
 from whatsnext.db import Base, db, write
 from whatsnext.models import Incoming, IncomingState, Kind, Mailing, Person, Reason, Status
 from whatsnext.permissions import Role
-from whatsnext.services import registrations, signin, signup
+from whatsnext.services import feeds, follows, registrations, signin, signup
 
 EVERYONE = {
+    "account.own_calendar",
     "account.registrations",
     "account.sign_in",
     "account.sign_in_link",
     "account.sign_in_sent",
     "account.sign_out",
+    "feeds.host",
+    "feeds.mine",
+    "feeds.news",
+    "feeds.series",
+    "feeds.subscribe",
+    "feeds.theme",
     "ops.live",
     "ops.ready",
     "public.appearance",
@@ -29,6 +36,11 @@ EVERYONE = {
     "public.declined",
     "public.event",
     "public.event_ics",
+    "public.follow_asked",
+    "public.follow_confirm",
+    "public.follow_opening",
+    "public.follow_theme",
+    "public.following",
     "public.home",
     "public.offer",
     "public.page",
@@ -68,6 +80,7 @@ PLANNERS = {
     "organise.event_publish",
     "organise.event_sign_up",
     "organise.incoming",
+    "organise.incoming_copy",
     "organise.incoming_decline",
     "organise.incoming_done",
     "organise.incoming_invite",
@@ -111,7 +124,7 @@ SEALED = {"public.check_mail", "public.resend"}
 """Their address is good with its seal only, whatever else it names."""
 LISTED = sorted(EVERYONE | ATTENDEE | PLANNERS | OPERATORS | CLOSED | DEMO_ONLY)
 ROLES = (None, Role.ATTENDEE, Role.ORGANISER, Role.OPERATOR)
-ABSENT_WORDS = {"page": "agb", "language": "fr", "key": "x" * 26, "ref": "x" * 26, "act": "invite"}
+ABSENT_WORDS = {"page": "agb", "language": "fr", "key": "x" * 26, "ref": "x" * 26, "act": "invite", "secret": "x" * 43}
 ABSENT_NUMBERS = tuple(
     f"{name}_id" for name in ("event", "agency", "speaker", "theme", "series", "mailing", "message", "incoming")
 )
@@ -137,7 +150,7 @@ def world(make):
     theme, agency, speaker = make.theme(), make.agency(), make.speaker()
     series = theme.series
     hers, other = (
-        make.event(series=series, theme=theme, places_on_site=9, places_online=9, further=(NEXT_TIME,))
+        make.event(series=series, theme=theme, host=agency, places_on_site=9, places_online=9, further=(NEXT_TIME,))
         for _ in range(2)
     )
     registration = make.registration(hers, Status.CONFIRMED, person=ada)
@@ -151,6 +164,7 @@ def world(make):
         db.session.add_all(mailings)
         db.session.flush()
         token = signin.command_line_link(ada.email, NOON)
+        secrets = [feeds.renew(person.id, NOON).secret for person in (ada, grace)]
     mails = [
         make.message(Kind.ORGANISER_MESSAGE, one, mailing_id=box.id)
         for one, box in zip((registration, foreign), mailings, strict=True)
@@ -161,7 +175,14 @@ def world(make):
     things = {"agency_id": agency.id, "speaker_id": speaker.id, "theme_id": theme.id, "series_id": series.id}
     things["incoming_id"] = aside.id
     words = {"language": "de", "act": "invite", "mail": "x", "position": 2}
-    slugs = {"public.page": "hilfe", "public.series": series.slug, "public.theme": theme.slug}
+    asked, followed = make.follow(proved_at=None, theme_id=theme.id), make.follow(theme_id=theme.id)
+    slugs = {
+        "public.follow_theme": theme.slug,
+        "public.page": "hilfe",
+        "public.series": series.slug,
+        "public.theme": theme.slug,
+    }
+    slugs |= {"feeds.series": series.slug, "feeds.theme": theme.slug}
     own, strange = (
         {
             **things,
@@ -173,14 +194,19 @@ def world(make):
             "key": one.ref,
             "mailing_id": box.id,
             "message_id": mail.id,
+            "secret": secret,
         }
-        for event, one, box, mail in zip((hers, other), (registration, foreign), mailings, mails, strict=True)
+        for event, one, box, mail, secret in zip(
+            (hers, other), (registration, foreign), mailings, mails, secrets, strict=True
+        )
     )
     links = {
         "account.sign_in_link": token,
         "public.confirm": signup.confirm_token(held),
         "public.offer": registrations.offer_token(offered),
         "public.block": signup.block_token(grace, NOON),
+        "public.follow_confirm": follows.confirm_token(asked),
+        "public.following": follows.follow_token(followed, NOON),
     }
     return World(ada, own, strange, links)
 

@@ -29,6 +29,7 @@ def test_a_theme_shows_coming_talks_before_earlier_ones(make, client):
         (1, "Blockchain"),
         (2, "Februar 2026"),
         (3, "Neu"),
+        (2, "Thema abonnieren"),
         (2, "Frühere Veranstaltungen"),
         (3, "Alt"),
     ]

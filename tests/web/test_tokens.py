@@ -13,7 +13,7 @@ from tests.web.test_routes import address, world  # noqa: F401 (the world is a f
 from whatsnext import text, tokens
 from whatsnext.db import db, write
 from whatsnext.models import Kind, Message, Person, Status
-from whatsnext.services import registrations, signin, signup
+from whatsnext.services import follows, registrations, signin, signup
 from whatsnext.services.recipients import Act, Choice, choose, seal
 from whatsnext.tokens import Purpose
 
@@ -44,6 +44,8 @@ def keys(make):
         Purpose.OFFER: registrations.offer_token(offered),
         Purpose.SIGN_IN: link,
         Purpose.BLOCK: signup.block_token(held.person, NOON),
+        Purpose.FOLLOW: follows.confirm_token(make.follow(event_id=talk.id, proved_at=None)),
+        Purpose.UNFOLLOW: follows.follow_token(make.follow(event_id=talk.id), NOON),
         Purpose.FORM: tokens.sign(Purpose.FORM, ["", "key"], until),
         Purpose.PREVIEW: seal(choose(Choice(talk.id, Act.MESSAGE, refs=(mine.ref,))), NOON, ("x", "y")),
     }
@@ -53,6 +55,8 @@ LOCKS = {
     Purpose.CONFIRM: ("/confirm/{}",),
     Purpose.OFFER: ("/offer/{}",),
     Purpose.BLOCK: ("/no-more-mails/{}",),
+    Purpose.FOLLOW: ("/follow/{}",),
+    Purpose.UNFOLLOW: ("/following/{}",),
     Purpose.SIGN_IN: ("/sign-in/{}",),
     Purpose.CHECK_MAIL: ("/events/t/check-your-mail?seal={}",),
     Purpose.MANAGE: (
@@ -241,7 +245,7 @@ def messages_of(act):
 # --- P6: hostile addresses -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["sign up", "sign in", "my registrations"])
+@pytest.mark.parametrize("name", ["sign up", "follow", "follow the opening", "sign in", "my registrations"])
 @pytest.mark.parametrize("prefix", ["", "/en"])
 def test_hostile_addresses_are_refused_at_their_field_and_stay(make_app, house, prefix, name):
     assert len(hostile.ADDRESSES) >= 40
@@ -316,7 +320,10 @@ def test_nothing_but_a_page_of_ours_is_gone_to(app, make, house):
 
 # --- I7: mailed links come from BASE_URL -----------------------------------------------------------------
 
-OWING = ("sign up", "resend", "confirm", "offer", "barrier", "sign in", "my registrations")
+OWING = (
+    *("sign up", "resend", "confirm", "offer", "follow", "follow the opening"),
+    *("barrier", "sign in", "my registrations"),
+)
 OWING_OWN = ("cancel", "undo", "switch", "new link", "resend invitation")
 
 
@@ -381,7 +388,8 @@ def kept_wrongly(answer, path, *, secret, who):
     wrong = []
     if (secret or who != "nobody") and kept != "private, no-store":
         wrong.append((path, answer.status_code, kept))
-    if kept != "private, no-store" and kept != "no-cache" and not kept.startswith("no-store"):
+    feed = kept == "public, max-age=300" and not secret and path.endswith((".ics", ".atom"))
+    if not feed and kept != "private, no-store" and kept != "no-cache" and not kept.startswith("no-store"):
         wrong.append((path, answer.status_code, kept))
     if "Cookie" not in vary and "html" in answer.content_type:
         wrong.append((path, answer.status_code, "Vary", vary))

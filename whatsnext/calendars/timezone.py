@@ -52,6 +52,13 @@ class RepeatedTime(ValueError):
         self.choices = (local.replace(tzinfo=zone, fold=0), local.replace(tzinfo=zone, fold=1))
 
 
+def forget() -> None:
+    """Look everything up anew: the zone data of the machine may have been updated."""
+    zoneinfo.ZoneInfo.clear_cache()
+    for kept in (zones, _names, _rules):
+        kept.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def zones() -> tuple[str, ...]:
     """The IANA names that an event may use, sorted."""

@@ -47,6 +47,7 @@ def compose(message: Message, now: datetime) -> Letter:
             message_id=f"<{message.message_id.strip('<>')}>",
             date=now.astimezone(UTC),
             calendar=_calendar(kind, message, now),
+            unsubscribe=context.get("follow_link", "") if kind.bulk else "",
         )
 
 

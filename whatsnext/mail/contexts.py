@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import current_app
 
-from whatsnext import i18n
+from whatsnext import i18n, markdown
 from whatsnext.i18n import gettext as _
 from whatsnext.links import external
 from whatsnext.models import (
@@ -19,6 +20,7 @@ from whatsnext.models import (
     Event,
     EventPart,
     EventState,
+    Follow,
     Kind,
     Message,
     Mode,
@@ -26,7 +28,7 @@ from whatsnext.models import (
     Registration,
     Status,
 )
-from whatsnext.services import invitations, parts, registrations, signup, waiting_list
+from whatsnext.services import follows, invitations, parts, registrations, signup, waiting_list
 
 Context = dict[str, Any]
 
@@ -40,6 +42,22 @@ def registration_of(message: Message) -> Registration:
     if message.registration is None:
         raise Incomplete(f"message {message.id} ({message.kind}) is about no registration")
     return message.registration
+
+
+def event_of(message: Message) -> Event:
+    """Raises Incomplete for a message about no talk."""
+    event = message.registration.event if message.registration else message.event
+    if event is None:
+        raise Incomplete(f"message {message.id} ({message.kind}) is about no talk")
+    return event
+
+
+def follow_of(message: Message) -> Follow:
+    """Raises Incomplete for a message that nobody asked for by following."""
+    follow = follows.of(message)
+    if follow is None:
+        raise Incomplete(f"message {message.id} ({message.kind}) belongs to nothing that is followed")
+    return follow
 
 
 def join_link(registration: Registration) -> str:
@@ -149,13 +167,15 @@ def update(message: Message, _now: datetime) -> Context:
     rows = [*_mode_change(message, own), *invitations.changes(before, after, part)]
     shown = [row for row in rows if row.public or join_link(own)]
     old_when = invitations.part_in_words(before, part) if part else invitations.when_in_words(before)
+    moved = _moved(before, after, part)
     return {
         **registration(message, _now),
         "changes": shown,
         "hidden": len(shown) < len(rows) and own.status is Status.CONFIRMED and own.mode is Mode.ONLINE,
-        "moved": _moved(before, after, part),
+        "moved": moved,
         "old_when": old_when,
         "note": message.facts.get("text", ""),
+        "clocks": i18n.zone_name(own.event.zone) if message.facts.get("clocks") and not moved else "",
         "invited": message.sequence is not None,
     }
 
@@ -243,6 +263,58 @@ def forward(message: Message, _now: datetime) -> Context:
     facts = message.facts
     words = facts["subject"] or facts["from"]
     return {"title": words, "words": words, "name": facts["name"], "address": facts["from"], "typed": facts["text"]}
+
+
+def reminder(message: Message, now: datetime) -> Context:
+    """Where to go, first of all; and how many would like the place of whoever cannot come."""
+    own = registration_of(message)
+    about = registration(message, now)
+    event = own.event
+    next_up: Event | EventPart = message.part or event
+    begun = event.starts_at is not None and now >= event.starts_at
+    return {
+        **about,
+        "days": _days_until(next_up, event.zone, now),
+        "time": i18n.clock_time(next_up.starts_at.astimezone(ZoneInfo(event.zone))) if next_up.starts_at else "",
+        "on_site": own.mode is Mode.ON_SITE,
+        "on_own_page": own.mode is Mode.ONLINE and not about["join_link"],
+        "waiting": 0 if begun else waiting_list.places([event])[event.id][own.mode].waiting,
+    }
+
+
+def _days_until(next_up: Event | EventPart, zone: str, now: datetime) -> int:
+    """0 today, 1 tomorrow, by the calendar of the talk's zone."""
+    today = now.astimezone(ZoneInfo(zone)).date()
+    return (next_up.starts_local.date() - today).days if next_up.starts_local else 0
+
+
+def follow_request(message: Message, now: datetime) -> Context:
+    """To an address that may not have asked: only what organisers wrote (safety.md O5)."""
+    follow = follow_of(message)
+    title = follow.theme.name if follow.theme else follow.event.title if follow.event else ""
+    return {
+        "title": title,
+        "theme": follow.theme is not None,
+        "follows": follows.holds(follow),
+        "confirm_link": external("public.follow_confirm", token=follows.confirm_token(follow)),
+        "follow_link": external("public.following", token=follows.follow_token(follow, now)),
+        "block_link": external("public.block", token=signup.block_token(follow.person, now)),
+    }
+
+
+def news(message: Message, now: datetime) -> Context:
+    """A talk that somebody wanted to hear of; nothing that only people with a place may read."""
+    follow, event = follow_of(message), event_of(message)
+    opens = event.registration_opens
+    return {
+        **talk(event),
+        "where": invitations.where_in_words(invitations.facts(event)),
+        "theme": follow.theme.name if follow.theme else "",
+        "summary": markdown.to_text(event.summary),
+        "host": event.host.name if event.host else "",
+        "opens": i18n.moment(opens, event.zone) if opens and opens > now else "",
+        "follow_link": external("public.following", token=follows.follow_token(follow, now)),
+    }
 
 
 def security_notice(message: Message, _now: datetime) -> Context:

@@ -18,6 +18,7 @@ from time import monotonic
 import sqlalchemy as sa
 from flask import current_app
 
+from config import Settings
 from whatsnext.db import db
 from whatsnext.mail import maildir
 from whatsnext.mail.compose import compose, sender
@@ -300,7 +301,8 @@ class Courier:
         self._failures = 0
 
     def _carry(self, parcel: Parcel) -> None:
-        if not current_app.config["MAIL_SERVER"]:
+        settings: Settings = current_app.config["SETTINGS"]
+        if not settings.mail_server or settings.holds_demo:
             self._keep(parcel)
             return
         line = self._connected()

@@ -42,6 +42,12 @@ def end_of_offer(message: Message) -> datetime:
     return min(message.best_before, ends) if ends else message.best_before
 
 
+def start_of_talk(message: Message) -> datetime:
+    """Of no use once the talk, or the part it is about, has begun."""
+    starts = (message.part or contexts.event_of(message)).starts_at
+    return min(message.best_before, starts) if starts else message.best_before
+
+
 def always(_message: Message) -> bool:
     """News that stay news."""
     return True
@@ -92,9 +98,37 @@ def is_off(message: Message) -> bool:
     return off and (message.sequence is not None or is_told(message))
 
 
+def is_coming_up(message: Message) -> bool:
+    """The person has the place, and what the reminder was owed for still is on that day."""
+    event, part = contexts.registration_of(message).event, message.part
+    local = part.starts_local if part else event.starts_local
+    day = local.date().isoformat() if local else ""
+    takes_place = is_on(message) and (part is None or part.cancelled_at is None)
+    return has_status(Status.CONFIRMED)(message) and takes_place and message.facts.get("day", day) == day
+
+
+def is_on(message: Message) -> bool:
+    """The talk is published and not called off."""
+    return contexts.event_of(message).state is EventState.PUBLISHED
+
+
+def is_followed(message: Message) -> bool:
+    """The person has not ended it, and the talk is on."""
+    follow = contexts.follow_of(message)
+    return follow.proved_at is not None and follow.ended_at is None and is_on(message)
+
+
+def is_asked_for(message: Message) -> bool:
+    """A newer answer than the request ends it: whoever wants no more of this is not asked again."""
+    return contexts.follow_of(message).ended_at is None
+
+
 @dataclass(frozen=True, kw_only=True)
 class MailKind:
-    """One kind of mail. `wanted`: the person asked for it, so a blocked address gets it too (safety.md O7)."""
+    """One kind of mail. `wanted`: the person asked for it, so a blocked address gets it too (safety.md O7).
+
+    `bulk`: many get it, about no registration of their own, so it ends by one click (safety.md O8).
+    """
 
     folder: str
     context: Callable[[Message, datetime], contexts.Context]
@@ -102,6 +136,7 @@ class MailKind:
     best_before: Callable[[Message], datetime] = as_owed
     calendar: Calendar | None = None
     wanted: bool = False
+    bulk: bool = False
 
 
 KINDS: dict[Kind, MailKind] = {
@@ -184,6 +219,19 @@ KINDS: dict[Kind, MailKind] = {
         best_before=end_of_talk,
         still_true=is_off,
     ),
+    Kind.REMINDER: MailKind(
+        folder="reminder",
+        context=contexts.reminder,
+        best_before=start_of_talk,
+        still_true=is_coming_up,
+    ),
+    Kind.FOLLOW_REQUEST: MailKind(folder="follow_request", context=contexts.follow_request, still_true=is_asked_for),
+    Kind.NEWS: MailKind(
+        folder="news", context=contexts.news, best_before=start_of_talk, still_true=is_followed, bulk=True
+    ),
+    Kind.SIGN_UP_OPENS: MailKind(
+        folder="sign_up_opens", context=contexts.news, best_before=start_of_talk, still_true=is_followed, bulk=True
+    ),
 }
 
 
@@ -192,9 +240,10 @@ def is_wanted(message: Message) -> bool:
 
     The same for an address that has sent mails back for good: it works again once it is proved anew.
     """
-    person, registration = message.person, message.registration
+    person = message.person
     if person is None or KINDS[message.kind].wanted:
         return True
     ends = max((at for at in (person.blocked_at, person.bounced_at) if at), default=None)
-    proved_at = registration.proved_at if registration else None
+    wish = contexts.follow_of(message) if KINDS[message.kind].bulk else message.registration
+    proved_at = wish.proved_at if wish else None
     return ends is None or (proved_at is not None and proved_at >= ends)

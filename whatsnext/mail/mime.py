@@ -22,13 +22,16 @@ from flask import current_app
 from flask_mail import Connection, Mail, Message
 
 TIMEOUT = 20
-WIRE = policy.SMTP.clone(cte_type="7bit")
-"""CRLF and nothing but ASCII: a relay may lack 8BITMIME, and smtplib does not ask."""
+WIRE = policy.SMTP.clone(cte_type="7bit", refold_source="none")
+"""CRLF and nothing but ASCII: a relay may lack 8BITMIME, and smtplib does not ask. Raw headers stay as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """What one mail says, to one address. `calendar` is its METHOD and its bytes; answers go to `reply_to`, if any."""
+    """What one mail says, to one address. `calendar` is its METHOD and its bytes; answers go to `reply_to`, if any.
+
+    `unsubscribe` is an address of ours that ends mails of this kind by one POST (RFC 8058); "" on all but bulk mail.
+    """
 
     to: str
     sender: str
@@ -40,6 +43,7 @@ class Letter:
     date: datetime
     reply_to: str = ""
     calendar: tuple[str, bytes] | None = None
+    unsubscribe: str = ""
 
 
 def build(letter: Letter) -> bytes:
@@ -55,6 +59,8 @@ def build(letter: Letter) -> bytes:
     mail["Date"] = letter.date
     mail["Message-ID"] = letter.message_id
     mail["Auto-Submitted"] = "auto-generated"
+    if letter.unsubscribe:
+        _offer_unsubscribing(mail, letter.unsubscribe)
     mail.set_content(letter.text)
     mail.add_alternative(letter.html, subtype="html")
     if letter.calendar:
@@ -63,6 +69,14 @@ def build(letter: Letter) -> bytes:
         mail.add_alternative(calendar, "text", "calendar", cte="base64", params=parameters)
         mail.add_attachment(calendar, "application", "ics", filename="invite.ics")
     return mail.as_bytes()
+
+
+def _offer_unsubscribing(mail: EmailMessage, address: str) -> None:
+    """Both headers of RFC 8058 §3.1. An address longer than a line would be encoded as words, so it goes in raw."""
+    if not address.isascii() or not address.isprintable() or {" ", ">"} & set(address):
+        raise ValueError(f"{address!r} is no address to unsubscribe at")
+    mail.set_raw("List-Unsubscribe", f"<{address}>")
+    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
 
 
 class Post(Message):

@@ -2,12 +2,15 @@
 
 from whatsnext.models.agency import Agency
 from whatsnext.models.event import Event, EventPart, EventSpeaker, EventState, Mode
+from whatsnext.models.feed import PersonFeed
+from whatsnext.models.follow import Follow
 from whatsnext.models.housekeeping import JobRun, RateLimit
 from whatsnext.models.incoming import Incoming, IncomingState, Mailbox, Reason
 from whatsnext.models.message import UNSETTLED, Kind, Mailing, Message, MessageState
 from whatsnext.models.page import Page
 from whatsnext.models.person import Person
 from whatsnext.models.registration import CancelledBy, PartAnswer, PartStat, Registration, Status
+from whatsnext.models.reminder import Reminder
 from whatsnext.models.series import Series
 from whatsnext.models.signin import SignedIn, SignInLink
 from whatsnext.models.speaker import Speaker
@@ -21,6 +24,7 @@ __all__ = [
     "EventPart",
     "EventSpeaker",
     "EventState",
+    "Follow",
     "Incoming",
     "IncomingState",
     "JobRun",
@@ -34,9 +38,11 @@ __all__ = [
     "PartAnswer",
     "PartStat",
     "Person",
+    "PersonFeed",
     "RateLimit",
     "Reason",
     "Registration",
+    "Reminder",
     "Series",
     "SignInLink",
     "SignedIn",

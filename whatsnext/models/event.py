@@ -47,6 +47,8 @@ class Event(Base):
     __table_args__ = (
         sa.Index("ix_event_coming", "series_id", "state", "starts_at"),
         sa.Index("ix_event_theme", "theme_id", "state", "starts_at"),
+        sa.Index("ix_event_host", "host_id", "state", "starts_at"),
+        sa.Index("ix_event_announced", "state", "published_at"),
         sa.Index(
             "ix_event_courses",
             "ends_at",
@@ -60,7 +62,7 @@ class Event(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     series_id: Mapped[int] = mapped_column(sa.ForeignKey("series.id"))
     theme_id: Mapped[int | None] = mapped_column(sa.ForeignKey("theme.id"))
-    host_id: Mapped[int | None] = mapped_column(sa.ForeignKey("agency.id"), index=True)
+    host_id: Mapped[int | None] = mapped_column(sa.ForeignKey("agency.id"))
     slug: Mapped[str] = mapped_column(sa.String(80), unique=True)
     state: Mapped[EventState] = mapped_column(choice(EventState), default=EventState.DRAFT)
     title: Mapped[str] = mapped_column(sa.String(200))

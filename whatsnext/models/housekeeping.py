@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from whatsnext.db import Base
+from whatsnext.models.types import UtcDateTime
 
 
 class RateLimit(Base):
@@ -21,8 +24,10 @@ class JobRun(Base):
     """The last slot in which a periodic job ran, so that it runs once however many workers there are.
 
     Also when the last backup was verified, as a slot of one second (services/delivery.py).
+    `done_until` is up to when a job that goes on where it stopped has done its work.
     """
 
     __tablename__ = "job_run"
     name: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     slot: Mapped[int] = mapped_column(sa.BigInteger)
+    done_until: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -36,6 +36,10 @@ class Kind(StrEnum):
     FORWARD = "forward"
     COUNTER_DECLINED = "counter_declined"
     PART_CANCELLATION = "part_cancellation"
+    REMINDER = "reminder"
+    FOLLOW_REQUEST = "follow_request"
+    NEWS = "news"
+    SIGN_UP_OPENS = "sign_up_opens"
 
 
 class MessageState(StrEnum):

@@ -9,7 +9,10 @@ from whatsnext.db import Base
 
 
 class Series(Base):
-    """A series: its words, its contact, its defaults. `page_version` rises with whatever its home page shows."""
+    """A series: its words, its contact, its defaults. `page_version` rises with whatever its home page shows.
+
+    `reminders` is how many minutes before a talk people are reminded, as "1440,60"; "" for never.
+    """
 
     __tablename__ = "series"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -24,5 +27,6 @@ class Series(Base):
     position: Mapped[int] = mapped_column(default=0)
     promotion_stops_hours: Mapped[int] = mapped_column(default=24)
     offer_hours: Mapped[int] = mapped_column(default=4)
+    reminders: Mapped[str] = mapped_column(sa.String(60), default="1440,60")
     version: Mapped[int] = mapped_column(default=1)
     page_version: Mapped[int] = mapped_column(default=1)

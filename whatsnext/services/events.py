@@ -26,7 +26,7 @@ from whatsnext.errors import (
 )
 from whatsnext.i18n import gettext as _
 from whatsnext.models import Agency, Event, EventSpeaker, EventState, Series, Speaker, Theme
-from whatsnext.services import drafts, parts, waiting_list
+from whatsnext.services import drafts, follows, parts, waiting_list
 from whatsnext.services import series as all_series
 from whatsnext.services.drafts import Draft
 
@@ -62,12 +62,15 @@ class Offered:
 
 def get(event_id: int) -> Event:
     """A talk in any state, with its series, theme, host and speakers. Raises NotFound."""
-    return _one(Event.id == event_id)
-
-
-def by_slug(slug: str) -> Event:
-    """The same by the address of its page, drafts included: for organisers only. Raises NotFound."""
-    return _one(Event.slug == slug)
+    whole = (joinedload(Event.series), joinedload(Event.theme), joinedload(Event.host))
+    event = db.session.scalar(
+        sa.select(Event)
+        .where(Event.id == event_id)
+        .options(*whole, selectinload(Event.speakers).joinedload(Speaker.agency))
+    )
+    if event is None:
+        raise NotFound
+    return event
 
 
 def offered() -> Offered:
@@ -173,7 +176,10 @@ def advised(event: Event) -> Missing:
 
 
 def publish(event_id: int, version: int, now: datetime) -> Event:
-    """Show a draft to everyone. Raises NotFound, StaleVersion, AlreadyPublished, EventCancelled, NotReady."""
+    """Show a draft to everyone; whoever follows its theme is told.
+
+    Raises NotFound, StaleVersion, AlreadyPublished, EventCancelled, NotReady.
+    """
     event = locked(event_id, version)
     if event.state is EventState.CANCELLED:
         raise EventCancelled
@@ -184,6 +190,7 @@ def publish(event_id: int, version: int, now: datetime) -> Event:
     event.state = EventState.PUBLISHED
     event.published_at = now
     saved(event, now)
+    follows.tell_published(event, now)
     return event
 
 
@@ -251,16 +258,6 @@ def set_speakers(event: Event, speaker_ids: tuple[int, ...]) -> None:
         db.session.add(row)
     db.session.flush()
     db.session.expire(event, ["speakers"])
-
-
-def _one(which: sa.ColumnElement[bool]) -> Event:
-    whole = (joinedload(Event.series), joinedload(Event.theme), joinedload(Event.host))
-    event = db.session.scalar(
-        sa.select(Event).where(which).options(*whole, selectinload(Event.speakers).joinedload(Speaker.agency))
-    )
-    if event is None:
-        raise NotFound
-    return event
 
 
 def _first_series() -> int:

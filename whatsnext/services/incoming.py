@@ -17,7 +17,7 @@ from whatsnext.models import Incoming, IncomingState, Mailbox, Reason, Registrat
 
 COPY = 65_536
 MOST_TRIES = 2
-READING_TAKES = timedelta(seconds=60)
+READING_TAKES = timedelta(seconds=10)
 OVERLAP = timedelta(days=2)
 KEPT = timedelta(days=30)
 PAGE = 50
@@ -61,7 +61,7 @@ class Reading:
 
 
 class BeingRead(Exception):
-    """Somebody else has just begun to read this mail: look again in a minute."""
+    """Somebody else has just begun to read this mail: look again a little later."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -35,6 +35,15 @@ WORDS_ONLY = {"title", "description"}
 """A typo in these may be mended without a message; every other change leaves a calendar stale."""
 
 Facts = dict[str, str]
+Unsent = dict[tuple[int, int | None], Message]
+"""The oldest mail not out yet, by registration and part."""
+
+
+class Renewal(NamedTuple):
+    """Which entries of a calendar are brought up to date, and what was not out yet."""
+
+    targets: list[Target]
+    unsent: Unsent
 
 
 @dataclass(frozen=True)
@@ -234,23 +243,56 @@ def tell_change(event: Event, before: Facts, now: datetime, text: str = "") -> i
     targets = parts.touched(event, differing, now)
     if not targets:
         return 0
+    renewal = _make_newer(event, differing, targets, now)
+    return _owe_updates(event, _hearers(event), renewal, {"before": before, "text": text}, now)
+
+
+def tell_clocks(event: Event, before: Facts, now: datetime) -> int:
+    """The same where the clocks of the talk's zone follow new rules: its local time stays, its instant is another.
+
+    Whoever has the place gets an update; who waits has no calendar entry and the time they know still holds.
+    """
+    if event.ends_at is not None and now >= event.ends_at:
+        return 0
+    db.session.flush()
+    after = facts(event)
+    differing = differ(before, after)
+    targets = parts.entries(event, now) if parts.regular(event) else parts.touched(event, differing, now)
+    if not targets:
+        return 0
+    renewal = _make_newer(event, differing, targets, now)
+    told = {registration_id for registration_id, _part_id in renewal.unsent}
+    hearers = [each for each in _hearers(event) if each.status is Status.CONFIRMED or each.id in told]
+    same_time = {**before, **{key: after[key] for key in differing}}
+    details = {"before": same_time, "text": "", "clocks": True}
+    return _owe_updates(event, hearers, renewal, details, now)
+
+
+def _make_newer(event: Event, differing: set[str], targets: list[Target], now: datetime) -> Renewal:
+    """Raise SEQUENCE for everyone; returns the mails not out yet that a newer one takes the place of."""
     event.sequence += 1
     _note_changes(event, differing, targets)
     _raise_sequences(event)
-    unsent = _take_unsent(event, (*INVITING, Kind.UPDATE), targets, now)
-    hearers = _hearers(event)
+    return Renewal(targets, _take_unsent(event, (*INVITING, Kind.UPDATE), targets, now))
+
+
+def _owe_updates(event: Event, hearers: list[Any], renewal: Renewal, details: dict[str, Any], now: datetime) -> int:
+    """Those in line hear of it once, in words."""
     rows = []
     for registration in hearers:
-        for target in targets if registration.status is Status.CONFIRMED else [None]:
-            older = unsent.get((registration.id, target.id if target else None)) or unsent.get((registration.id, None))
-            details = {"before": older.facts.get("before", before) if older else before, "text": text}
+        for target in renewal.targets if registration.status is Status.CONFIRMED else [None]:
+            older = _older(renewal.unsent, registration.id, target)
             if older and older.kind in INVITING:
-                kind, details = older.kind, {}
+                rows.append(_row(older.kind, registration, event, now, target))
             else:
-                kind = Kind.UPDATE
-            rows.append(_row(kind, registration, event, now, target, **details))
+                own = {**details, "before": older.facts.get("before", details["before"])} if older else details
+                rows.append(_row(Kind.UPDATE, registration, event, now, target, **own))
     _insert(rows)
     return len(hearers)
+
+
+def _older(unsent: Unsent, registration_id: int, target: Target) -> Message | None:
+    return unsent.get((registration_id, target.id if target else None)) or unsent.get((registration_id, None))
 
 
 def _note_changes(event: Event, differing: set[str], targets: list[Target]) -> None:
@@ -362,9 +404,7 @@ def _hearers(event: Event) -> list[Any]:
     )
 
 
-def _take_unsent(
-    event: Event, kinds: tuple[Kind, ...], targets: list[Target], now: datetime
-) -> dict[tuple[int, int | None], Message]:
+def _take_unsent(event: Event, kinds: tuple[Kind, ...], targets: list[Target], now: datetime) -> Unsent:
     """The oldest unsent mail of these kinds about `targets`, by registration and part; all of them are superseded.
 
     What those in line have not been told yet is about no part.

@@ -13,7 +13,7 @@ from sqlalchemy.orm import defer, joinedload
 from whatsnext import i18n
 from whatsnext.db import db
 from whatsnext.errors import NotFound
-from whatsnext.models import Event, Kind, Mailing, Message, MessageState, Person, Registration
+from whatsnext.models import Event, Kind, Mailing, Message, MessageState, Mode, Person, Registration
 from whatsnext.services import invitations, outbox, recipients, waiting_list
 from whatsnext.services.recipients import Act, Recipients
 
@@ -39,9 +39,9 @@ class Words:
     subject: str
     body: str
 
-    def filled(self, event: Event, name: str) -> dict[str, str]:
-        """What the mail to someone of this name says, in the language spoken now."""
-        return {"subject": fill(self.subject, event, name), "body": fill(self.body, event, name)}
+    def filled(self, event: Event, name: str, mode: Mode | None = None) -> dict[str, str]:
+        """What the mail to someone of this name says, in the language spoken now; see `fill`."""
+        return {"subject": fill(self.subject, event, name, mode), "body": fill(self.body, event, name, mode)}
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,14 @@ class Delivery:
         return self.waiting + self.later > 0
 
 
-def fill(words: str, event: Event, name: str) -> str:
-    """Put the facts in place of {name}, {titel}, {wann}, {ort}; anything else in braces stays text (safety.md P9)."""
+def fill(words: str, event: Event, name: str, mode: Mode | None = None) -> str:
+    """Put the facts in place of {name}, {titel}, {wann}, {ort}; anything else in braces stays text (safety.md P9).
+
+    The place is that of whoever takes part by `mode`; None: every place the talk has.
+    """
     facts = invitations.facts(event)
+    if mode is not None:
+        facts |= {"online": ""} if mode is Mode.ON_SITE else {"where": "", "on_site": ""}
     values = {
         "name": name,
         "title": event.title,
@@ -95,7 +100,7 @@ def send(event_id: int, seal: str, words: Words, author: Person, now: datetime) 
     db.session.flush()
     for registration in chosen.people:
         with i18n.speaking(registration.language):
-            facts = words.filled(event, registration.name)
+            facts = words.filled(event, registration.name, registration.mode)
         outbox.owe(Kind.ORGANISER_MESSAGE, now, registration=registration, mailing=mailing, facts=facts)
     return mailing
 
@@ -197,7 +202,7 @@ def _said(message: Message) -> dict[str, Any]:
     if message.mailing_id is not None:
         mailing = db.session.get_one(Mailing, message.mailing_id)
         with i18n.speaking(message.language):
-            return Words(mailing.subject, mailing.body).filled(event, registration.name)
+            return Words(mailing.subject, mailing.body).filled(event, registration.name, registration.mode)
     if message.kind is Kind.UPDATE:  # the old state is gone: the mail shows the present one
         return {"before": invitations.facts(event), "text": ""}
     if message.kind is Kind.CANCELLATION and registration.cancelled_by is not None:

@@ -20,7 +20,7 @@ from whatsnext.models import UNSETTLED, Event, EventPart, Kind, Mailing, Message
 LONGEST = timedelta(hours=48)
 UNPROVED = (3, 10)  # mails an hour, a day, to an address nobody has proved
 PROVED = (10, 30)
-TO_UNPROVED = (Kind.CONFIRMATION_REQUEST, Kind.ALREADY_REGISTERED)
+TO_UNPROVED = (Kind.CONFIRMATION_REQUEST, Kind.ALREADY_REGISTERED, Kind.FOLLOW_REQUEST)
 
 
 def owe(
@@ -89,13 +89,24 @@ def owe_unproved(kind: Kind, now: datetime, registration: Registration, facts: d
 
     Over the installation's brake a mail to a new address is held until someone releases it.
     """
-    person = registration.person
-    if person.blocked_at or _enough(person, now):
-        return
-    unproved = person.proved_at is None
-    braked = unproved and _braked(now)
     best_before = registration.hold_ends_at if kind is Kind.CONFIRMATION_REQUEST else None
-    message = owe(kind, now, registration=registration, facts=facts, best_before=best_before)
+    _owe_within_limits(registration.person, kind, now, registration=registration, facts=facts, best_before=best_before)
+
+
+def owe_unasked(
+    kind: Kind, now: datetime, person: Person, *, language: str, facts: dict[str, Any], best_before: datetime
+) -> None:
+    """The same for a mail about no registration."""
+    about: dict[str, Any] = {"person": person, "language": language, "facts": facts, "best_before": best_before}
+    _owe_within_limits(person, kind, now, **about)
+
+
+def _owe_within_limits(owner: Person, kind: Kind, now: datetime, **about: Any) -> None:
+    if owner.blocked_at or _enough(owner, now):
+        return
+    unproved = owner.proved_at is None
+    braked = unproved and _braked(now)
+    message = owe(kind, now, **about)
     message.unproved = unproved
     if braked:
         message.state = MessageState.HELD

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from whatsnext.db import db
 from whatsnext.models import UNSETTLED, Event, EventState, Kind, Message, MessageState, Registration, Status
-from whatsnext.services import invitations, outbox
+from whatsnext.services import invitations, outbox, reminders
 
 FAR_ABOVE = 1000
 """More changes than one talk sees between two backups."""
@@ -45,6 +45,7 @@ def hold_everything() -> int:
     A registration's own SEQUENCE stays unless a mail for it is held: answers to what its calendar shows still count.
     """
     db.session.execute(sa.update(Event).values(sequence=Event.sequence + FAR_ABOVE))
+    reminders.forget_the_past()
     waiting = (
         sa.select(Message.registration_id)
         .where(Message.state.in_(UNSETTLED), Message.sequence.is_not(None), Message.registration_id.is_not(None))

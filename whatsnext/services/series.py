@@ -13,6 +13,7 @@ from whatsnext import text
 from whatsnext.db import db
 from whatsnext.errors import NameTaken, NotFound, SlugTaken, StaleVersion, StillUsed, UnknownZone
 from whatsnext.models import Event, Series, Theme
+from whatsnext.services import reminders
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class SeriesDetails:
     zone: str = "Europe/Berlin"
     promotion_stops_hours: int = 24
     offer_hours: int = 4
+    reminders: str = "1440,60"
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,11 @@ def one(series_id: int) -> Series:
 
 
 def create(details: SeriesDetails) -> Series:
-    """Add a series after the others. Raises NameTaken, SlugTaken, UnknownZone."""
+    """Add a series after the others. Raises NameTaken, SlugTaken, UnknownZone, RemindersUnreadable."""
     _check(details, None)
     last = db.session.scalar(sa.select(sa.func.max(Series.position)))
     series = Series(
-        **{**asdict(details), "slug": wanted_slug(Series.slug, details.slug, details.name, "reihe")},
+        **{**_columns(details), "slug": wanted_slug(Series.slug, details.slug, details.name, "reihe")},
         position=0 if last is None else last + 1,
     )
     db.session.add(series)
@@ -77,14 +79,17 @@ def create(details: SeriesDetails) -> Series:
 
 
 def change(series_id: int, details: SeriesDetails, version: int) -> None:
-    """Save what an editor typed over `version`. Raises NotFound, StaleVersion, NameTaken, SlugTaken, UnknownZone."""
+    """Save what an editor typed over `version`.
+
+    Raises NotFound, StaleVersion, NameTaken, SlugTaken, UnknownZone, RemindersUnreadable.
+    """
     series = db.session.get(Series, series_id, with_for_update=True)
     if series is None:
         raise NotFound
     if series.version != version:
         raise StaleVersion
     _check(details, series_id)
-    assign(series, {**asdict(details), "slug": details.slug or series.slug})
+    assign(series, {**_columns(details), "slug": details.slug or series.slug})
     series.version += 1
     db.session.flush()
     touch_events(Event.series_id == series_id)
@@ -148,6 +153,10 @@ def assign(thing: object, values: dict[str, Any]) -> None:
     """Set these columns of a row."""
     for name, value in values.items():
         setattr(thing, name, value)
+
+
+def _columns(details: SeriesDetails) -> dict[str, Any]:
+    return {**asdict(details), "reminders": reminders.kept(details.reminders)}
 
 
 def _check(details: SeriesDetails, own_id: int | None) -> None:

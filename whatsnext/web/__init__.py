@@ -17,6 +17,7 @@ from whatsnext.web import (
     assets,
     attendee,
     errors,
+    feeds,
     guards,
     language,
     ops,
@@ -53,7 +54,7 @@ def init_app(app: Flask) -> None:
     traffic.init_app(app)
     security.init_app(app)
     ratelimit.init_app(app)
-    for package in (public, attendee, organise, account, ops):
+    for package in (public, attendee, organise, account, ops, feeds):
         app.register_blueprint(package.bp)
     app.context_processor(_names)
     app.jinja_env.globals.update(static_url=assets.static_url, form_token=form_token, when=i18n)

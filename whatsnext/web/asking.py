@@ -1,7 +1,7 @@
-"""The browser that asked: a random cookie set by the sign-up form only (safety.md I2).
+"""The browser that asked: a random cookie set by the forms that owe a mail only (safety.md I2).
 
-Its digest stands with the registration. Behind a mailed link that browser needs one press; any other one is asked
-to choose first, so that a robot that submits a form as served changes nothing.
+Its digest stands with the registration, or with what is followed. Behind a mailed link that browser needs one press;
+any other one is asked to choose first, so that a robot that submits a form as served changes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from flask import Response, current_app, request
 
 from whatsnext import tokens
-from whatsnext.models import Registration
+from whatsnext.models import Follow, Registration
 
 COOKIE = "wn-asked"
 LASTS = 60 * 60 * 24 * 180
@@ -37,7 +37,7 @@ def remember(response: Response, value: str) -> Response:
     return response
 
 
-def asked_here(registration: Registration) -> bool:
-    """Whether this browser sent the sign-up."""
+def asked_here(asked: Registration | Follow) -> bool:
+    """Whether this browser sent the form."""
     given = request.cookies.get(COOKIE, "")
-    return bool(registration.browser and given) and tokens.same(tokens.digest(given), registration.browser)
+    return bool(asked.browser and given) and tokens.same(tokens.digest(given), asked.browser)

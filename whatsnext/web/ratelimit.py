@@ -49,6 +49,7 @@ SIGN_IN = Allowance("sign-in", parse("5 per 15 minutes"), parse("60 per hour"))
 CODE = Allowance("code", None, parse("60 per hour"))
 SIGN_UP = Allowance("sign-up", parse("20 per hour"), parse("60 per hour"))
 CONFIRM = Allowance("confirm", None, parse("120 per hour"))
+FOLLOW = Allowance("follow", parse("20 per hour"), parse("60 per hour"))
 RESEND = Allowance("resend", None, parse("30 per hour"))
 BARRIER = Allowance("barrier", None, parse("10 per hour"))
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from whatsnext import clock
+from whatsnext import clock, links
 from whatsnext.i18n import gettext as _
 from whatsnext.models import Event, EventState, Mode, Person, Registration, Status
-from whatsnext.services import attendance
+from whatsnext.services import attendance, feeds
 from whatsnext.web import errors, guards
 from whatsnext.web.account import bp
 from whatsnext.web.account.signin import AddressForm, ask
+from whatsnext.web.forms import Form
 from whatsnext.web.public import cards
 
 
@@ -36,7 +37,7 @@ def registrations() -> ResponseReturnValue:
         return _ask()
     if request.method == "POST":  # from a page made before signing in
         return redirect(url_for("account.registrations"), 303)
-    return _show(person)
+    return show(person)
 
 
 def _ask() -> ResponseReturnValue:
@@ -46,7 +47,8 @@ def _ask() -> ResponseReturnValue:
     return render_template("account/ask.html", form=form), form.status
 
 
-def _show(person: Person) -> ResponseReturnValue:
+def show(person: Person, form: Form | None = None) -> ResponseReturnValue:
+    """The list, and the person's own calendar; `form` is a refused press of one of its buttons."""
     mine = attendance.of(person.id, clock.now())
     lists = [
         (_("Coming"), [_row(registration, mine.line) for registration in mine.coming]),
@@ -55,7 +57,17 @@ def _show(person: Person) -> ResponseReturnValue:
     ]
     empty = not (mine.coming or mine.waiting)
     talks = errors.next_talks(3) if empty else []
-    return render_template("account/registrations.html", person=person, lists=lists, empty=empty, talks=talks)
+    feed = feeds.own(person.id)
+    page = render_template(
+        "account/registrations.html",
+        person=person,
+        lists=lists,
+        empty=empty,
+        talks=talks,
+        form=form,
+        calendar=links.external("feeds.mine", secret=feed.secret) if feed else "",
+    )
+    return page, form.status if form else 200
 
 
 def _row(registration: Registration, line: dict[int, int]) -> Row:

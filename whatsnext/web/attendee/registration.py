@@ -154,9 +154,10 @@ def _done() -> dict[str, str]:
     """What a pressed button has brought, said once above the page."""
     return {
         "confirmed": _("Your sign-up is confirmed."),
+        "waiting": _("Your address is confirmed. You are on the waiting list."),
         "taken": _("You have taken the place."),
         "left": _("You have left the waiting list."),
-        "cancelled": _("Your place is free. By mistake? You can take part after all."),
+        "cancelled": _("You have given up your place. By mistake? You can take part after all."),
         "undone": _("You are back."),
         "changed": _("Your details are saved."),
         "switched": _("The change is saved."),

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from whatsnext import clock, i18n
 from whatsnext.db import write
 from whatsnext.errors import DomainError
 from whatsnext.i18n import gettext as _
-from whatsnext.models import Incoming, Reason
+from whatsnext.models import Incoming, IncomingState, Reason
 from whatsnext.services import incoming as mails
 from whatsnext.services import parts, replies
 from whatsnext.web.forms import Form
@@ -24,7 +24,10 @@ ZONE = "Europe/Berlin"
 
 @dataclass(frozen=True)
 class Row:
-    """One mail. `invite` is the address that may be invited, `counter`: a proposed time can be answered."""
+    """One mail. `invite` is the address that may be invited, `counter`: a proposed time can be answered.
+
+    `copy`: its beginning was kept.
+    """
 
     id: int
     received: str
@@ -37,11 +40,21 @@ class Row:
     comment: str
     invite: str
     counter: bool
+    copy: bool
 
 
 @bp.get("/incoming")
 def incoming() -> ResponseReturnValue:
     return _page(Form())
+
+
+@bp.get("/incoming/<int:incoming_id>/copy")
+def incoming_copy(incoming_id: int) -> ResponseReturnValue:
+    """The beginning of the mail as it came, to be kept as a file: nothing in it is shown as a page."""
+    raw = mails.one(incoming_id).raw or b""
+    words = raw.decode("utf-8", "replace")
+    kept = {"Content-Disposition": 'attachment; filename="mail.txt"', "Cache-Control": "private, no-store"}
+    return Response(words, mimetype="text/plain", headers=kept)
 
 
 @bp.post("/incoming/<int:incoming_id>/invite")
@@ -105,6 +118,7 @@ def _row(mail: Incoming) -> Row:
         comment=mail.comment,
         invite=replies.may_invite(mail),
         counter=mail.reason is Reason.COUNTER,
+        copy=mail.state is IncomingState.ASIDE,
     )
 
 

@@ -101,8 +101,9 @@ def _ticked(event: Event, form: MessageForm) -> Recipients | None:
 
 def show_preview(event: Event, form: SendForm, chosen: Recipients, tested: str = "") -> tuple[str, int]:
     """Whom it reaches, how many, the mail, and the button with the number."""
-    name = chosen.people[0].name
-    letter = mail_preview.to_somebody(Kind.ORGANISER_MESSAGE, event, form.words.filled(event, name), clock.now())
+    first = chosen.people[0]
+    words = form.words.filled(event, first.name, first.mode)
+    letter = mail_preview.to_somebody(Kind.ORGANISER_MESSAGE, event, words, clock.now())
     page = render_template(
         "organise/mailings/preview.html",
         event=event,

@@ -19,6 +19,7 @@ FIELDS = (
     "zone",
     "promotion_stops_hours",
     "offer_hours",
+    "reminders",
 )
 
 
@@ -35,6 +36,7 @@ class SeriesForm(Form):
         _l("Moving up ends so many hours before the talk"), least=0, most=720, default=24
     )
     offer_hours = IntegerField(_l("Hours to answer when a place is offered"), least=1, most=72, default=4)
+    reminders = LineField(_l("Reminders, minutes before the talk"), longest=60, optional=True, default="1440,60")
     version = VersionField()
 
     def details(self) -> SeriesDetails:

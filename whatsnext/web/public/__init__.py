@@ -6,4 +6,4 @@ from flask import Blueprint
 
 bp = Blueprint("public", __name__)
 
-from whatsnext.web.public import events, pages, series, signup, themes  # noqa: E402, F401
+from whatsnext.web.public import events, follows, pages, series, signup, themes  # noqa: E402, F401

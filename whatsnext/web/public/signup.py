@@ -180,7 +180,8 @@ def confirm(token: str) -> ResponseReturnValue:
             form.refuse(error)
         else:
             access.remember(registration, own=True)
-            return redirect(url_for("attendee.registration", key=registration.ref, done="confirmed"), 303)
+            done = "waiting" if registration.status is Status.WAITING else "confirmed"
+            return redirect(url_for("attendee.registration", key=registration.ref, done=done), 303)
     late, ends = signup.hold_is_over(registration, clock.now()), registration.hold_ends_at
     form.renew.data = "yes" if late else ""
     expired_at = i18n.moment(ends, registration.event.zone) if ends else ""

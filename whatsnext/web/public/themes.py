@@ -11,6 +11,7 @@ from whatsnext.services import catalogue, waiting_list
 from whatsnext.web import pagecache
 from whatsnext.web.pagecache import Shown
 from whatsnext.web.public import bp, cards
+from whatsnext.web.public.follows import follow_form
 from whatsnext.web.public.series import (
     COMING,
     EARLIER,
@@ -69,6 +70,7 @@ def theme(slug: str) -> Shown:
         "public/themes/theme.html",
         theme=chosen,
         series=chosen.series,
+        form=follow_form(),
         description=in_language(chosen.description, chosen.description_en),
         theme_chips=theme_chips(catalogue.themes(chosen.series), chosen),
         continued=bool(before or after),

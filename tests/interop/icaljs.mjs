@@ -1,5 +1,6 @@
 // Reads calendars with ical.js. Standard input: {"want": "entries" | "starts" | "replaying" | "keeping",
-// "calendars": ["BEGIN:VCALENDAR…", …]}; standard output: one answer for each calendar, of the last two one for all. Zones are those that the calendar itself defines.
+// "calendars": ["BEGIN:VCALENDAR…", …], "cuts": [2, …]}; standard output: one answer for each calendar, of the last two
+// one for each cut: what is shown after so many calendars. Zones are those that the calendar itself defines.
 import { readFileSync } from "node:fs";
 import ICAL from "ical.js";
 
@@ -46,13 +47,16 @@ const starts = (calendar) => calendar.getAllSubcomponents("vevent").map((event) 
 
 // A calendar that follows iTIP (RFC 5546 §2.1.5, §3.2.2, §3.2.5) by itself: what it shows after these mails, in order.
 // Programs differ in one thing: whether single occurrences stay when the whole rule comes again (`keeps`).
-function replay(calendars, keeps) {
-  const held = new Map();
+function replay(calendars, keeps, cuts) {
+  const held = new Map(), states = [show(held)];
   for (const calendar of calendars) {
     for (const event of calendar.getAllSubcomponents("vevent")) receive(held, calendar, event, keeps);
+    states.push(show(held));
   }
-  return [...held.values()].flatMap(occurrences).sort((one, other) => one[0] - other[0]);
+  return cuts.map((cut) => states[cut]);
 }
+
+const show = (held) => [...held.values()].flatMap(occurrences).sort((one, other) => one[0] - other[0]);
 
 function receive(held, calendar, event, keeps) {
   const uid = text(event, "uid"), recurrence = event.getFirstPropertyValue("recurrence-id");
@@ -87,17 +91,19 @@ function occurrences({ master, single, off }) {
     if (!next) return found;
     if (off.includes(next.toUnixTime())) continue;
     const { startDate, endDate, item } = event.getOccurrenceDetails(next);
-    found.push([startDate.toUnixTime(), endDate.toUnixTime(), item.summary]);
+    found.push([startDate.toUnixTime(), endDate.toUnixTime(), item.summary, place(item.component)]);
   }
 }
 
 function shown(component) {
   const event = new ICAL.Event(component);
-  return [event.startDate.toUnixTime(), event.endDate.toUnixTime(), event.summary];
+  return [event.startDate.toUnixTime(), event.endDate.toUnixTime(), event.summary, place(component)];
 }
 
-const { want, calendars } = JSON.parse(readFileSync(0, "utf8"));
+const place = (component) => ["location", "conference", "description"].map((name) => text(component, name)).join("\n");
+
+const { want, calendars, cuts } = JSON.parse(readFileSync(0, "utf8"));
 const answer = { entries: entry, starts }[want];
 const read = calendars.map((each) => new ICAL.Component(ICAL.parse(each)));
-const answers = answer ? read.map(answer) : replay(read, want === "keeping");
+const answers = answer ? read.map(answer) : replay(read, want === "keeping", cuts);
 process.stdout.write(JSON.stringify(answers));

@@ -227,3 +227,13 @@ def test_the_file_holds_every_part(client, make):
         shown = [(start, end) for start, end, _words in replay_with_icaljs([data])[0]]
         assert shown == [(part.starts_at, part.ends_at) for part in talk.parts]
     assert "Google" not in client.page(f"/events/{talk.slug}").text
+
+
+@pytest.mark.parametrize("path", ["", "/publish", "/cancel"])
+def test_organisers_read_the_rhythm_and_no_span_of_weeks(client, make, path):
+    weekly = make.draft if path == "/publish" else make.event
+    course = weekly(starts_local=datetime(2026, 1, 19, 14), every=1, times=3)
+    client.sign_in(make.organiser())
+    page = client.page(f"/organise/events/{course.id}{path}")
+    assert "Mo., 19. Januar 2026, 14:00–15:30 Uhr (Berlin) (3 Teile, jede Woche)" in page.text
+    assert "14:00 Uhr – " not in page.text

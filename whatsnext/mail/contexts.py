@@ -93,19 +93,12 @@ def talk(event: Event, part: EventPart | None = None) -> Context:
         "title": parts.title(event, part),
         "part_name": f" ({parts.name(event, part)})" if part else "",
         "series": series.name,
-        "when": parts.when(event, part) if part else _when(event),
+        "when": parts.when(event, part) if part else parts.whole(event),
         "parts": parts.lines(event),
         "brief": i18n.brief(starts_at, event.zone) if starts_at else "",
         "event_link": external("public.event", slug=event.slug),
         "contact": [part for part in (series.contact_name, series.contact_email, series.contact_phone) if part],
     }
-
-
-def _when(event: Event) -> str:
-    """Of several parts the first one that takes place, and how many there are."""
-    if not parts.several(event):
-        return invitations.when_in_words(invitations.facts(event))
-    return f"{parts.when(event, parts.live(event)[0])} ({parts.rhythm(event)})"
 
 
 def registration(message: Message, _now: datetime) -> Context:

@@ -246,6 +246,15 @@ def when(event: Event, part: EventPart) -> str:
     return i18n.span(part.starts_at, part.ends_at, event.zone)
 
 
+def whole(event: Event) -> str:
+    """When the talk is; of several parts the first that takes place, and how many there are. "" without a time."""
+    if there := live(event):
+        return f"{when(event, there[0])} ({rhythm(event)})"
+    if event.starts_at is None or event.ends_at is None:
+        return ""
+    return i18n.span(event.starts_at, event.ends_at, event.zone)
+
+
 def fact_in_words(fact: str, zone: str) -> str:
     """The same of one of `facts`."""
     start, end, *off = fact.split(" ")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from whatsnext import clock, i18n
+from whatsnext import clock
 from whatsnext.db import write
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
@@ -248,19 +248,11 @@ def _row(talk: Talk) -> Row:
         language=event.language,
         url=url_for(".event_edit", event_id=event.id),
         people_url=url_for(".participants", event_id=event.id),
-        when=_when(event),
+        when=parts.whole(event),
         places=_places(talk),
         waiting=talk.waiting,
         state=_state(talk),
     )
-
-
-def _when(event: Event) -> str:
-    """From its first part to its last, and how many there are."""
-    if event.starts_at is None or event.ends_at is None:
-        return ""
-    span = i18n.span(event.starts_at, event.ends_at, event.zone)
-    return f"{span}: {parts.rhythm(event)}" if parts.several(event) else span
 
 
 def _places(talk: Talk) -> str:

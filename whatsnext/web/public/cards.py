@@ -107,11 +107,7 @@ def local_start(event: Event) -> datetime:
 
 def when(event: Event) -> str:
     """ "Do., 14. Januar 2027, 14:00–15:30 Uhr (Berlin)"."""
-    if event.starts_at is None or event.ends_at is None:
-        return _("The time is not fixed yet")
-    if there := parts.live(event):
-        return f"{parts.when(event, there[0])} ({parts.rhythm(event)})"
-    return i18n.span(event.starts_at, event.ends_at, event.zone)
+    return parts.whole(event) or _("The time is not fixed yet")
 
 
 def _more(event: Event) -> list[str]:

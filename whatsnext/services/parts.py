@@ -274,10 +274,13 @@ def lines(event: Event) -> list[str]:
 
 def rhythm(event: Event) -> str:
     """ "3 Teile", "6 Teile, jede Woche", "6 Teile, alle 2 Wochen"; "" for a talk of one part."""
-    if not several(event):
-        return ""
-    if not event.repeat_weeks:
-        return _("%(number)s parts", number=event.part_count)
-    if event.repeat_weeks == 1:
-        return _("%(number)s parts, every week", number=event.part_count)
-    return _("%(number)s parts, every %(weeks)s weeks", number=event.part_count, weeks=event.repeat_weeks)
+    return rhythm_in_words(event.part_count, event.repeat_weeks) if several(event) else ""
+
+
+def rhythm_in_words(count: int, weeks: int) -> str:
+    """The same of `count` parts, one every `weeks` weeks; 0 without a rule."""
+    if not weeks:
+        return _("%(number)s parts", number=count)
+    if weeks == 1:
+        return _("%(number)s parts, every week", number=count)
+    return _("%(number)s parts, every %(weeks)s weeks", number=count, weeks=weeks)

@@ -33,7 +33,7 @@ WAL_SAFE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 MIGRATION_LOCK = 7_341_882
 PATIENCE = 30_000
 """Milliseconds that a writer waits for SQLite's one place to write: it goes to whoever asks at the right moment, not to
-whoever has waited longest, so on a busy machine one of 200 people was sent away after 15 seconds."""
+whoever has waited longest, so the unlucky ones of a crowd wait much longer than the others."""
 MILLISECONDS = {"statement_timeout": 30_000, "lock_timeout": 15_000, "idle_in_transaction_session_timeout": 60_000}
 
 WHOLE_TRIES = 3

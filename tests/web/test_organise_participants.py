@@ -42,7 +42,7 @@ def test_the_list_shows_who_comes_and_how_far_the_invitation_is(make, client, ta
     assert "Alle (2) Bestätigt (1) Warteliste (1) Mail nicht zugestellt (1)" in page.text
     assert "2 Anmeldungen, sortiert nach Eingang" in page.text
     assert "Einladung: Alle (2) Nie eingeladen (1) Nicht zugestellt (1)" in page.text
-    assert "Ada Dataport vor Ort Bestätigt Nicht zugestellt Stand 0 Erneut senden Mo. 5.1., 13:00 Uhr" in page.text
+    assert "Ada Dataport vor Ort Bestätigt Nicht zugestellt Fassung 0 Erneut senden Mo. 5.1., 13:00 Uhr" in page.text
     assert "Linus Stadt Köln vor Ort Warteliste, Platz 1 – Mo. 5.1., 13:00 Uhr (Berlin)" in page.text
 
 
@@ -93,7 +93,7 @@ def test_all_of_the_list_are_those_the_invitation_filter_finds_and_the_way_back_
             one.sequence = 2
     invited(make, talk, PartStat.ACCEPTED)
     page = client.page(people(talk, "?invited=outdated"))
-    assert page.text.count("Veralteter Stand Stand 0 statt 2 Erneut senden") == 2
+    assert page.text.count("Veralteter Stand Fassung 0 statt 2 Erneut senden") == 2
     page = Page(client.submit(page, {"scope": "found", "action": "message"}, form="form"))
     page = Page(client.submit(page, {"subject": "Bitte", "body": "Hallo"}, form="form"))
     assert "An 2 Personen senden" in page.text
@@ -137,17 +137,23 @@ def test_who_has_no_place_or_whose_talk_has_begun_is_not_invited_again_from_the_
 def test_an_address_that_sends_mails_back_is_marked_until_an_organiser_says_it_works(make, client, owed, talk):
     ada = make.registration(talk, person=make.person(name="Ada", bounced_at=NOON + timedelta(seconds=1)))
     anew = make.registration(talk, person=make.person(name="Grace", bounced_at=NOON - timedelta(seconds=1)))
-    assert client.page(people(talk)).text.count("Mails kommen zurück") == 1
+    make.message(Kind.INVITATION, ada, state=MessageState.FAILED)
+    page = client.page(people(talk))
+    assert page.text.count("Mails kommen zurück") == 1
+    assert re.findall(r'formaction="([^"]+)"', page.html) == [people(talk, f"/{anew.ref}/invite")]
     assert "kommen zurück" not in client.page(people(talk, f"/{anew.ref}")).text
     page = client.page(people(talk, f"/{ada.ref}"))
     assert (
         "Der empfangende Server hat eine Nachricht am Mo., 5. Januar 2026, 13:00 Uhr (Berlin) zurückgeschickt."
         in page.text
     )
+    assert "Erneut versuchen" not in page.text
+    assert "Einladung erneut senden" not in page.text
     assert client.submit(page, form="address").status_code == 303
     assert (ada.person.bounced_at, owed()) == (None, [])
     page = client.page(people(talk, f"/{ada.ref}"))
     assert "An diese Adresse wird ab jetzt wieder gesendet." in page.text
+    assert "Einladung erneut senden" in page.text
     assert "kommen zurück" not in page.text
 
 

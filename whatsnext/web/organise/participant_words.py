@@ -10,7 +10,7 @@ from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.mail import deliver
 from whatsnext.models import Event, Kind, Message, MessageState, Registration, Status
-from whatsnext.services import replies
+from whatsnext.services import participants, replies
 from whatsnext.services.participants import Invited, Row, Search, Show
 from whatsnext.services.recipients import Act
 
@@ -95,9 +95,10 @@ def edition(row: Row) -> str:
 
 
 def may_invite_again(row: Row) -> bool:
-    """Whether a row offers to send it again: not while it is on its way anyway."""
+    """Whether a row offers to send it again: not while it is on its way anyway, nor to where nothing is sent."""
     on_its_way = row.invited in (Invited.ON_ITS_WAY, Invited.LATER, Invited.STOPPED)
-    return row.registration.status is Status.CONFIRMED and not on_its_way
+    lost = participants.sent_back_at(row.registration) is not None
+    return row.registration.status is Status.CONFIRMED and not on_its_way and not lost
 
 
 def filters(search: Search) -> str:

@@ -1,7 +1,7 @@
 """Take the screenshots of the documentation: python -m tools.screenshots [name …]
 
-Starts the demo on a folder of its own, walks through it as a visitor and as an organiser, and writes each page at 390
-and at 1280 px to docs/screenshots/.
+Starts the demo on a folder of its own, lets some calendars answer, walks through it as a visitor and as an organiser,
+and writes each page at 390 and at 1280 px to docs/screenshots/.
 """
 
 import contextlib
@@ -16,10 +16,13 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
 
+from tools import answers
+
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs" / "screenshots"
 WIDTHS = {390: 844, 1280: 900}
 TALLEST = 2400
+INVITATION = "Einladung: Blockchain"
 SIGN_IN_LINK = re.compile(r"https?://\S+/sign-in/\S+")
 
 
@@ -33,8 +36,9 @@ def free_port() -> int:
 def demo() -> Iterator[tuple[str, str]]:
     """A running demo: its address and the organiser's sign-in link."""
     with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        environment = {**os.environ, "PORT": str(port), "INSTANCE": folder, "PYTHONUNBUFFERED": "1"}
+        port, lmtp = free_port(), free_port()
+        given = {"PORT": str(port), "INSTANCE": folder, "LMTP_LISTEN": f"127.0.0.1:{lmtp}", "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **given}
         command = [sys.executable, "-m", "whatsnext"]
         subprocess.run([*command, "demo"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
         process = subprocess.Popen([*command, "serve"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
@@ -42,6 +46,7 @@ def demo() -> Iterator[tuple[str, str]]:
             link = next((found.group() for line in process.stdout or () if (found := SIGN_IN_LINK.search(line))), None)
             if link is None:
                 raise SystemExit("the demo printed no sign-in link")
+            answers.give(Path(folder), lmtp, INVITATION)
             yield f"http://127.0.0.1:{port}", link
         finally:
             process.terminate()
@@ -75,8 +80,9 @@ def sign_up_errors(page: Page, address: str) -> None:
 
 
 def registration(page: Page, address: str) -> None:
-    mail(page, address, "Einladung: Blockchain")
+    mail(page, address, INVITATION, to="0@")
     page.goto(first_link(page, r"/registrations/[^/]+$"))
+    height(page, 600)
 
 
 def overview(page: Page, address: str) -> None:
@@ -85,24 +91,68 @@ def overview(page: Page, address: str) -> None:
 
 def participants(page: Page, address: str) -> None:
     overview(page, address)
-    page.goto(first_link(page, r"/participants"))
+    page.goto(first_link(page, r"/participants").split("?")[0])
 
 
 def editor(page: Page, address: str) -> None:
     participants(page, address)
-    page.goto(page.url.split("?")[0].removesuffix("/participants"))
+    page.goto(page.url.removesuffix("/participants"))
 
 
 def mailbox(page: Page, address: str) -> None:
     page.goto(f"{address}/mailbox")
 
 
-def mail(page: Page, address: str, subject: str = "Geändert: Cloud") -> None:
+def mail(page: Page, address: str, subject: str = "Geändert: Cloud", to: str = "@") -> None:
+    # What lies outside of the window may not be painted: the frame would stay white.
+    height(page, TALLEST)
     mailbox(page, address)
-    page.goto(page.locator("main a", has_text=subject).first.evaluate("link => link.href"))
-    page.locator("iframe").scroll_into_view_if_needed()
+    row = page.locator("main tr", has_text=subject).filter(has_text=to).first
+    page.goto(row.get_by_role("link").evaluate("link => link.href"))
     page.frame_locator("iframe").locator("body").wait_for()
-    page.evaluate("scrollTo(0, 0)")
+
+
+def height(page: Page, wanted: int) -> None:
+    size = page.viewport_size
+    if size:
+        page.set_viewport_size({"width": size["width"], "height": wanted})
+
+
+def as_read(page: Page, address: str, subject: str) -> None:
+    """A mail alone, as a mail program shows it."""
+    mail(page, address, subject)
+    height(page, 600)
+    page.goto(page.locator("iframe").evaluate("frame => frame.src"))
+
+
+def invitation(page: Page, address: str) -> None:
+    as_read(page, address, INVITATION)
+
+
+def update(page: Page, address: str) -> None:
+    as_read(page, address, "Geändert: Cloud")
+
+
+def cancellation(page: Page, address: str) -> None:
+    as_read(page, address, "Abgesagt: ")
+
+
+def subscription(page: Page, address: str) -> None:
+    page.goto(f"{address}/subscribe")
+
+
+def answered(page: Page, address: str) -> None:
+    participants(page, address)
+    page.goto(first_link(page, "invited=accepted"))
+
+
+def sent_back(page: Page, address: str) -> None:
+    participants(page, address)
+    page.locator("tr", has_text="Mails kommen zurück").get_by_role("link").first.click()
+
+
+def incoming(page: Page, address: str) -> None:
+    page.goto(f"{address}/organise/incoming")
 
 
 def change(page: Page, address: str) -> None:
@@ -118,11 +168,18 @@ VISITED: dict[str, Callable[[Page, str], None]] = {
     "sign-up-errors": sign_up_errors,
     "mailbox": mailbox,
     "mail": mail,
+    "invitation": invitation,
+    "update": update,
+    "cancellation": cancellation,
     "registration": registration,
+    "subscription": subscription,
 }
 ORGANISED: dict[str, Callable[[Page, str], None]] = {
     "overview": overview,
     "participants": participants,
+    "answered": answered,
+    "sent-back": sent_back,
+    "incoming": incoming,
     "editor": editor,
     "change": change,
 }

@@ -90,7 +90,7 @@ def _read_clocks(app: Flask) -> None:
     """The time-zone data may be newer than at the last start (safety.md R8)."""
     with app.app_context():
         now = clock.now()
-        if clocks.stale(now):
+        if clocks.stale(now) or clocks.stale_sign_up(now):
             with write():
                 clocks.recompute(now)
 

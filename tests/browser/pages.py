@@ -11,7 +11,7 @@ from whatsnext import clock, demo, jobs, tokens
 from whatsnext.db import db, write
 from whatsnext.mail import maildir
 from whatsnext.mail.deliver import Courier
-from whatsnext.models import Event, Follow, Mailing, Person, Registration, Status
+from whatsnext.models import Event, Follow, Incoming, IncomingState, Mailing, Person, Reason, Registration, Status
 from whatsnext.services import events, follows, registrations, rescheduling, signup
 from whatsnext.services.drafts import Draft
 from whatsnext.services.slots import Part
@@ -128,13 +128,33 @@ def _follow(person: Person, slug: str) -> Follow:
     return follow
 
 
+def _lost(talk: Event) -> str:
+    """Somebody whose address sends mails back, and an answer to an invitation that was passed on; returns the ref."""
+    coming = select(Registration).where(Registration.event_id == talk.id, Registration.status == Status.CONFIRMED)
+    lost = db.session.scalars(coming.order_by(Registration.arrival.desc())).first()
+    assert lost is not None
+    given = {
+        "state": IncomingState.ASIDE,
+        "reason": Reason.FOREIGN,
+        "method": "REPLY",
+        "sender": "sam@behoerde.example",
+    }
+    with write():
+        lost.person.bounced_at = clock.now()
+        of = {"event_id": talk.id, "registration_id": lost.id}
+        db.session.add(Incoming(digest="1", received_at=clock.now(), **given, **of))
+    return lost.ref
+
+
 def _organise(world: World) -> None:
     talk, draft, off = _event(demo.FULL.title), _event(demo.DRAFT.title), _event(demo.CANCELLED.title)
     ref = db.session.scalars(select(Registration.ref).where(Registration.event_id == talk.id)).first()
     at = f"/organise/events/{talk.id}"
+    lost = _lost(talk)
     world.organise |= {
         "overview": "/organise/",
         "all mails": "/organise/delivery",
+        "incoming mails": "/organise/incoming",
         "series": "/organise/series",
         "new series": "/organise/series/new",
         "one series": "/organise/series/1",
@@ -157,7 +177,9 @@ def _organise(world: World) -> None:
         "cancel": f"{at}/cancel",
         "called off": f"/organise/events/{off.id}",
         "participants": f"{at}/participants",
+        "participants found": f"{at}/participants?show=confirmed&invited=sent",
         "one participant": f"{at}/participants/{ref}",
+        "lost participant": f"{at}/participants/{lost}",
         "add": f"{at}/participants/add",
         "message": f"{at}/message",
     }

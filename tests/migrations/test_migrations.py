@@ -123,6 +123,25 @@ def test_a_migration_goes_up_and_comes_back_with_every_row(fresh, before, after)
     assert content() == kept
 
 
+def test_sign_up_times_get_the_wall_time_they_were_typed_as(fresh):
+    go("0004")
+    fill()
+    with db.engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        connection.execute(
+            sa.update(tables().tables["event"]).values(
+                zone="Europe/Berlin",
+                registration_opens=datetime(2027, 7, 1, 7, tzinfo=UTC),
+                # the first 2:30 of that night, which only a button can have set: typed, the later one would be meant
+                registration_closes=datetime(2027, 10, 31, 0, 30, tzinfo=UTC),
+            )
+        )
+    go("0006")
+    event = tables().tables["event"]
+    with db.engine.connect() as connection:
+        rows = connection.execute(sa.select(event.c.opens_local, event.c.closes_local)).all()
+    assert [tuple(row) for row in rows] == [(datetime(2027, 7, 1, 9), None)] * 2
+
+
 def test_the_tables_take_rows_and_go_whole(fresh):
     upgrade(fresh)
     fill()

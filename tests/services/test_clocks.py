@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import zoneinfo
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,7 +16,8 @@ from tests.mail.worlds import change
 from whatsnext.calendars import timezone
 from whatsnext.db import db, write
 from whatsnext.models import EventState, Kind, Message, PartStat, Registration, Status
-from whatsnext.services import clocks, invitations
+from whatsnext.services import clocks, events, invitations, rescheduling
+from whatsnext.services.drafts import Draft
 
 DAY = timedelta(days=1)
 RULES = "Zone Europe/Berlin 1:00 - CET 2026 Jan 10\n\t\t\t2:00 - EET\n"
@@ -161,6 +163,55 @@ def test_reading_takes_two_statements_however_many_talks_there_are(make, query_c
     with query_count() as queries:
         clocks.stale(NOON)
     assert len(queries) == 2
+
+
+def test_sign_up_opens_and_closes_at_the_local_time_that_was_typed(make, new_rules, owed, caplog):
+    caplog.set_level(logging.INFO, logger="whatsnext")
+    talk = make.event(zone="Europe/London", starts_local=datetime(2026, 1, 19, 14))
+    with write():
+        events.assign(
+            talk,
+            replace(
+                Draft.of(talk),
+                zone="Europe/Berlin",
+                registration_opens=datetime(2026, 1, 9, 9),
+                registration_closes=datetime(2026, 1, 17, 12),
+            ),
+        )
+    make.registration(talk)
+    new_rules()
+    assert list(clocks.stale_sign_up(NOON)) == [talk.id]
+    recompute()
+    assert (talk.registration_opens.hour, talk.registration_closes.hour) == (8, 10)
+    assert (talk.opens_local.hour, talk.closes_local.hour, len(owed())) == (9, 12, 1)
+    assert clocks.stale_sign_up(NOON) == {}
+    assert "sign-up of 1 talks opens or closes at another instant" in caplog.text
+
+
+def test_sign_up_of_a_draft_without_a_time_follows_too_and_tells_nobody(make, new_rules, owed):
+    draft = make.draft()
+    with write():
+        typed = replace(Draft.of(draft), starts_local=None, registration_opens=datetime(2026, 2, 1, 9))
+        events.assign(draft, typed)
+    version = draft.page_version
+    new_rules()
+    assert recompute() == 0
+    assert (draft.registration_opens, draft.page_version, owed()) == (
+        datetime(2026, 2, 1, 7, tzinfo=UTC),
+        version + 1,
+        [],
+    )
+
+
+def test_sign_up_closed_by_a_button_stays_closed_since_then(make, new_rules):
+    talk = make.event()
+    with write():
+        events.assign(talk, replace(Draft.of(talk), registration_closes=datetime(2026, 1, 17, 12)))
+    with write():
+        rescheduling.close_sign_up(talk.id, talk.version, NOON)
+    new_rules()
+    recompute()
+    assert (talk.registration_closes, talk.closes_local) == (NOON, None)
 
 
 @pytest.mark.load

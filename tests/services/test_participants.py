@@ -1,7 +1,10 @@
+import contextlib
 import csv
 import io
+from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from tests.factories import NOON
 from whatsnext.db import db, write
@@ -118,6 +121,54 @@ def test_the_invitation_is_told_from_the_newest_calendar_mail(make, mail, regist
         make.message(Kind.INVITATION, one, **mail)
     make.message(Kind.ORGANISER_MESSAGE, one, state=MessageState.FAILED)
     assert [row.invited for row in participants.page(one.event_id, Search()).rows] == [invited]
+    assert [each for each in Invited if participants.count(one.event_id, Search(invited=each))] == [invited]
+    counted = participants.counts_invited(one.event_id, EVERYONE)
+    assert counted == {each: int(each is invited) for each in Invited}
+
+
+def test_the_filters_hold_together_and_each_count_is_what_a_click_finds(make):
+    talk, other = make.event(), make.event()
+    for name, status, answer in (
+        ("Ada", Status.CONFIRMED, PartStat.ACCEPTED),
+        ("Alan", Status.CONFIRMED, PartStat.ACCEPTED),
+        ("Grace", Status.CONFIRMED, PartStat.TENTATIVE),
+        ("Linus", Status.CANCELLED, PartStat.DECLINED),
+    ):
+        one = make.registration(talk, status, person=make.person(name=name), sequence=0, partstat=answer)
+        make.message(Kind.INVITATION, one, state=MessageState.SENT)
+    foreign = make.registration(other, person=make.person(name="Ada MARKER"), partstat=PartStat.ACCEPTED)
+    make.message(Kind.INVITATION, foreign, state=MessageState.SENT)
+    accepted = Search(Show.CONFIRMED, "a", Invited.ACCEPTED)
+    assert names(talk, accepted) == ["Ada", "Alan"]
+    assert names(talk, Search(words="ada", invited=Invited.ACCEPTED)) == ["Ada"]
+    assert names(talk, Search(Show.CANCELLED, invited=Invited.ACCEPTED)) == []
+    for show in Show:
+        search = replace(accepted, show=show)
+        assert (
+            participants.counts(talk.id, accepted)[show]
+            == len(names(talk, search))
+            == participants.count(talk.id, search)
+        )
+    for state in Invited:
+        search = replace(accepted, invited=state)
+        assert participants.counts_invited(talk.id, accepted)[state] == len(names(talk, search))
+
+
+def test_a_mail_about_another_talk_says_nothing_about_this_one(make):
+    person = make.person()
+    here, there = make.registration(make.event(), person=person), make.registration(make.event(), person=person)
+    make.message(Kind.INVITATION, there, state=MessageState.FAILED)
+    assert participants.one(here.event_id, here.ref).invited is Invited.NONE
+
+
+def test_the_file_holds_those_the_invitation_filter_finds(make):
+    talk = make.event()
+    for answer in (PartStat.ACCEPTED, PartStat.TENTATIVE):
+        one = make.registration(talk, partstat=answer, person=make.person(name=answer.value))
+        make.message(Kind.INVITATION, one, state=MessageState.SENT)
+    with write():
+        content = participants.export(talk.id, Search(invited=Invited.TENTATIVE), make.organiser(), NOON)
+    assert [line.split(";")[0] for line in content.decode().splitlines()[1:]] == ["TENTATIVE"]
 
 
 @pytest.mark.parametrize(
@@ -197,3 +248,34 @@ def test_a_page_of_people_asks_one_question(make, query_count, number):
         rows = participants.page(event_id, Search()).rows
         assert [bool(row.registration.person.email and row.invited) for row in rows] == [True] * number
     assert len(queries) == 1
+
+
+@pytest.mark.parametrize("search", [EVERYONE, Search(invited=Invited.ACCEPTED), Search(words="ada")])
+def test_no_page_of_people_reads_all_mails(make, database, search):
+    """With 10,000 participants the mails of one registration are looked up by its index, row by row."""
+    talk = make.event()
+    make.message(Kind.INVITATION, make.registration(talk))
+    if database.kind != "sqlite":
+        return  # PostgreSQL plans by the number of rows, and scans where there is one
+    asked = []
+    with listening(asked):
+        participants.page(talk.id, search)
+        participants.counts_invited(talk.id, search)
+    selects = [each for each in asked if each[0].startswith("SELECT") and "FROM message" in each[0]]
+    assert len(selects) == 2
+    for statement, given in selects:
+        plan = [row[3] for row in db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given)]
+        assert [line for line in plan if line.startswith("SCAN message")] == []
+        assert any("message_1 USING INDEX ix_message_registration" in line for line in plan)
+
+
+@contextlib.contextmanager
+def listening(asked):
+    """Collects the statements and what they were given."""
+
+    def hear(_connection, _cursor, statement, given, _context, _many):
+        asked.append((statement, given))
+
+    sa.event.listen(db.engine, "before_cursor_execute", hear)
+    yield
+    sa.event.remove(db.engine, "before_cursor_execute", hear)

@@ -143,3 +143,9 @@ def test_a_talk_long_over_is_not_coming(make, client, at):
     at(talk.ends_at + timedelta(minutes=1))
     client.sign_in(make.organiser())
     assert "Kein kommender Termin." in client.page("/organise/").text
+
+
+def test_incoming_mails_are_one_link_away(client):
+    page = client.page("/organise/")
+    assert [words for address, words in page.links if address == "/organise/incoming"] == ["Eingegangene Mails"] * 2
+    assert ("/organise/incoming", "Eingegangene Mails") in client.page("/organise/themes").links

@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 
 import pytest
@@ -6,7 +7,7 @@ import sqlalchemy as sa
 from tests.factories import NOON
 from tests.pages import Page
 from whatsnext.db import db, write
-from whatsnext.models import CancelledBy, Kind, Message, MessageState, Registration, SignedIn, Status
+from whatsnext.models import CancelledBy, Kind, Message, MessageState, PartStat, Registration, SignedIn, Status
 from whatsnext.services import participants as everyone
 
 
@@ -40,8 +41,120 @@ def test_the_list_shows_who_comes_and_how_far_the_invitation_is(make, client, ta
     page = client.page(people(talk))
     assert "Alle (2) Bestätigt (1) Warteliste (1) Mail nicht zugestellt (1)" in page.text
     assert "2 Anmeldungen, sortiert nach Eingang" in page.text
-    assert "Ada Dataport vor Ort Bestätigt Nicht zugestellt Mo. 5.1., 13:00 Uhr (Berlin)" in page.text
+    assert "Einladung: Alle (2) Nie eingeladen (1) Nicht zugestellt (1)" in page.text
+    assert "Ada Dataport vor Ort Bestätigt Nicht zugestellt Fassung 0 Erneut senden Mo. 5.1., 13:00 Uhr" in page.text
     assert "Linus Stadt Köln vor Ort Warteliste, Platz 1 – Mo. 5.1., 13:00 Uhr (Berlin)" in page.text
+
+
+def invited(make, talk, *answers, **given):
+    """People whose invitation went out, one for each answer of a calendar."""
+    people = [make.registration(talk, partstat=answer, **given) for answer in answers]
+    for one in people:
+        make.message(Kind.INVITATION, one, state=MessageState.SENT, settled_at=NOON)
+    return people
+
+
+def test_the_list_is_narrowed_by_the_answer_of_the_calendar_and_the_rest_of_the_search_stays(make, client, talk):
+    given = {"person": make.person(name="Ada", agency="Stadt Köln")}
+    invited(make, talk, PartStat.ACCEPTED, **given)
+    invited(make, talk, PartStat.TENTATIVE, person=make.person(name="Grace", agency="Stadt Köln"))
+    invited(make, talk, PartStat.ACCEPTED, person=make.person(name="Linus", agency="Dataport"))
+    page = client.page(people(talk, "?show=confirmed&q=köln"))
+    links = {words: address for address, words in page.links}
+    assert "Einladung: Alle (2) Angenommen (1) Vorläufig angenommen (1)" in page.text
+    page = client.page(links["Angenommen (1)"])
+    assert [name in page.text for name in ("Ada Stadt", "Grace Stadt", "Linus")] == [True, False, False]
+    assert "1 Anmeldung, sortiert nach Eingang" in page.text
+    links = {words: address for address, words in page.links}
+    assert links["CSV herunterladen"].endswith("participants.csv?show=confirmed&invited=accepted&q=k%C3%B6ln")
+    assert (
+        "1 Anmeldung zu „Register“. Nur: Bestätigt, Angenommen, „köln“." in client.page(links["CSV herunterladen"]).text
+    )
+    assert len(client.submit(links["CSV herunterladen"], form="form").data.splitlines()) == 2
+    page = client.page(people(talk, "?invited=declined"))
+    assert "Hier ist niemand." in page.text
+    assert "Linus" in client.page(people(talk, "?invited=explode")).text
+
+
+def test_the_next_page_keeps_every_filter(make, client, talk, monkeypatch):
+    monkeypatch.setattr(everyone, "PAGE", 1)
+    invited(make, talk, PartStat.ACCEPTED, PartStat.TENTATIVE, PartStat.ACCEPTED)
+    first = client.page(people(talk, "?show=confirmed&invited=accepted&q=e"))
+    more = next(address for address, words in first.links if words == "Weitere anzeigen")
+    assert "2 Anmeldungen, sortiert nach Eingang" in first.text
+    assert more.endswith("after=1&show=confirmed&invited=accepted&q=e")
+    assert 'id="p3"' in client.page(more).html
+
+
+def test_all_of_the_list_are_those_the_invitation_filter_finds_and_the_way_back_keeps_them(make, client, owed, talk):
+    lagging = invited(make, talk, PartStat.ACCEPTED, PartStat.ACCEPTED, sequence=0)
+    with write():
+        for one in lagging:
+            one.sequence = 2
+    invited(make, talk, PartStat.ACCEPTED)
+    page = client.page(people(talk, "?invited=outdated"))
+    assert page.text.count("Veralteter Stand Fassung 0 statt 2 Erneut senden") == 2
+    page = Page(client.submit(page, {"scope": "found", "action": "message"}, form="form"))
+    page = Page(client.submit(page, {"subject": "Bitte", "body": "Hallo"}, form="form"))
+    assert "An 2 Personen senden" in page.text
+    page = Page(client.submit(page, {"action": "edit"}, form="form"))
+    page = Page(client.submit(page, form="form"))
+    assert "An 2 Personen senden" in page.text
+    page = client.page(people(talk, "?invited=outdated"))
+    page = Page(client.submit(page, {"scope": "found", "action": "invite"}, form="form"))
+    assert "Einladung an 2 Personen senden" in page.text
+    assert client.submit(page, form="form").status_code == 303
+    assert owed() == [(Kind.INVITATION, one) for one in lagging]
+
+
+def test_a_row_sends_its_invitation_again_and_the_list_stays_as_it_was(make, client, owed, talk):
+    ada, grace = invited(make, talk, PartStat.NEEDS_ACTION, PartStat.NEEDS_ACTION)
+    path = people(talk, "?show=confirmed&invited=sent&q=e")
+    page = client.page(path)
+    buttons = re.findall(r'<button[^>]*formaction="([^"]+)"', page.html)
+    assert buttons == [people(talk, f"/{one.ref}/invite") for one in (ada, grace)]
+    _action, values = page.form("again").filled({})
+    answer = client.post(buttons[1], data=values, headers={"Origin": "http://localhost"})
+    assert (answer.status_code, answer.location, owed()) == (303, path, [(Kind.INVITATION, grace)])
+    page = client.page(people(talk))
+    assert f"Die Einladung an {grace.name} ist erneut unterwegs." in page.text
+    assert people(talk, f"/{grace.ref}/invite") not in page.html
+    assert people(talk, f"/{ada.ref}/invite") in page.html
+
+
+def test_who_has_no_place_or_whose_talk_has_begun_is_not_invited_again_from_the_list(make, client, at, talk):
+    waiting = make.registration(talk, Status.WAITING)
+    coming = make.registration(talk)
+    assert re.findall(r'formaction="([^"]+)"', client.page(people(talk)).html) == [
+        people(talk, f"/{coming.ref}/invite")
+    ]
+    client.post(people(talk, f"/{waiting.ref}/invite"), data={}, headers={"Origin": "http://localhost"})
+    at(talk.starts_at)
+    client.sign_in(make.organiser())
+    assert "formaction" not in client.page(people(talk)).html
+
+
+def test_an_address_that_sends_mails_back_is_marked_until_an_organiser_says_it_works(make, client, owed, talk):
+    ada = make.registration(talk, person=make.person(name="Ada", bounced_at=NOON + timedelta(seconds=1)))
+    anew = make.registration(talk, person=make.person(name="Grace", bounced_at=NOON - timedelta(seconds=1)))
+    make.message(Kind.INVITATION, ada, state=MessageState.FAILED)
+    page = client.page(people(talk))
+    assert page.text.count("Mails kommen zurück") == 1
+    assert re.findall(r'formaction="([^"]+)"', page.html) == [people(talk, f"/{anew.ref}/invite")]
+    assert "kommen zurück" not in client.page(people(talk, f"/{anew.ref}")).text
+    page = client.page(people(talk, f"/{ada.ref}"))
+    assert (
+        "Der empfangende Server hat eine Nachricht am Mo., 5. Januar 2026, 13:00 Uhr (Berlin) zurückgeschickt."
+        in page.text
+    )
+    assert "Erneut versuchen" not in page.text
+    assert "Einladung erneut senden" not in page.text
+    assert client.submit(page, form="address").status_code == 303
+    assert (ada.person.bounced_at, owed()) == (None, [])
+    page = client.page(people(talk, f"/{ada.ref}"))
+    assert "An diese Adresse wird ab jetzt wieder gesendet." in page.text
+    assert "Einladung erneut senden" in page.text
+    assert "kommen zurück" not in page.text
 
 
 def test_nothing_of_another_talk_is_shown_found_or_exported(make, client, talk):

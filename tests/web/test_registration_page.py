@@ -66,6 +66,7 @@ def test_a_confirmed_place_shows_state_time_place_invitation_and_code(make, clie
         (PartStat.ACCEPTED, "Sie haben sie im Kalender angenommen."),
         (PartStat.TENTATIVE, "Sie haben sie im Kalender vorläufig angenommen."),
         (PartStat.DECLINED, "Sie haben sie im Kalender abgelehnt."),
+        (PartStat.DELEGATED, "Sie haben sie im Kalender weitergegeben; Ihr Platz bleibt bei Ihnen."),
     ],
 )
 def test_an_answer_from_the_calendar_is_shown(make, client, partstat, words):
@@ -78,13 +79,38 @@ def test_an_answer_from_the_calendar_is_shown(make, client, partstat, words):
     ("state", "words"),
     [
         (MessageState.OWED, "Die Einladung ist unterwegs."),
+        (MessageState.DEFERRED, "Die Einladung ist unterwegs."),
         (MessageState.FAILED, "Die Einladung konnte nicht zugestellt werden."),
+        (MessageState.LAPSED, "Die Einladung konnte nicht zugestellt werden."),
     ],
 )
 def test_an_invitation_that_is_not_out_yet_says_so(make, client, state, words):
     mine = make.registration(make.event())
     make.message(Kind.INVITATION, mine, state=state)
     assert words in client.page(link(mine)).text
+
+
+def test_a_calendar_that_holds_an_older_version_is_said_to(make, client):
+    mine = make.registration(make.event(), sequence=1)
+    make.message(Kind.INVITATION, mine, state=MessageState.SENT, settled_at=NOON, sequence=0)
+    update = make.message(Kind.UPDATE, mine, state=MessageState.SUPERSEDED)
+    page = client.page(link(mine))
+    assert (
+        "Ihr Kalender zeigt vielleicht einen älteren Stand. Lassen Sie sich die Einladung erneut senden." in page.text
+    )
+    with write():
+        update.state = MessageState.FAILED
+    assert (
+        "fragen Sie die Organisation. Ihr Kalender zeigt vielleicht einen älteren Stand."
+        in client.page(link(mine)).text
+    )
+
+
+def test_whoever_declined_in_the_calendar_reads_that_it_was_understood(make, client):
+    mine = make.registration(make.event(), Status.CANCELLED, partstat=PartStat.DECLINED)
+    assert "Sie haben die Einladung im Kalender abgelehnt." in client.page(link(mine)).text
+    mine = make.registration(make.event(), Status.CANCELLED, partstat=PartStat.ACCEPTED)
+    assert "im Kalender" not in client.page(link(mine)).text
 
 
 def test_the_join_link_is_for_those_confirmed_online_only(make, client):

@@ -95,6 +95,7 @@ PLANNERS = {
     "organise.pages",
     "organise.participant",
     "organise.participant_add",
+    "organise.participant_address",
     "organise.participant_invite",
     "organise.participant_promote",
     "organise.participant_remove",

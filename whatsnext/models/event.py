@@ -34,6 +34,7 @@ class Event(Base):
 
     The time is kept as promised, as local wall time (`starts_local`, naive) plus `zone` and `fold`; the instants
     `starts_at` and `ends_at` (UTC) stand beside it for sorting and are null until a draft has a time.
+    `opens_local` and `closes_local` are those of sign-up, null where a button and not a typed time has set it.
     `sequence` is the event's SEQUENCE (RFC 5545 §3.8.7.4). `version` guards against two editors, `page_version`
     rises with whatever the public page shows. `last_arrival` is the last arrival number given.
 
@@ -97,6 +98,8 @@ class Event(Base):
 
     registration_opens: Mapped[datetime | None] = mapped_column(UtcDateTime)
     registration_closes: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    opens_local: Mapped[datetime | None] = mapped_column(sa.DateTime())
+    closes_local: Mapped[datetime | None] = mapped_column(sa.DateTime())
     chatham_house: Mapped[bool] = mapped_column(default=False)
     protected: Mapped[bool] = mapped_column(default=False)
 

@@ -21,9 +21,6 @@ from whatsnext.models import (
     EventPart,
     EventSpeaker,
     EventState,
-    Kind,
-    Message,
-    MessageState,
     Mode,
     Registration,
     Series,
@@ -137,16 +134,6 @@ def registration_of(event: Event, person_id: int | None, refs: Sequence[str]) ->
     known = sa.or_(Registration.person_id == person_id, Registration.ref.in_(refs))
     chosen = sa.select(Registration).where(Registration.event_id == event.id, known, Registration.status.in_(ACTIVE))
     return db.session.scalars(chosen.order_by(Registration.id).limit(1)).first()
-
-
-def last_invitation(registration: Registration) -> Message | None:
-    """The newest mail that put the talk into the attendee's calendar, or would have."""
-    kinds = (Kind.INVITATION, Kind.PROMOTION, Kind.UPDATE)
-    states = (MessageState.SUPERSEDED, MessageState.LAPSED)
-    chosen = sa.select(Message).where(
-        Message.registration_id == registration.id, Message.kind.in_(kinds), Message.state.not_in(states)
-    )
-    return db.session.scalars(chosen.order_by(Message.id.desc()).limit(1)).first()
 
 
 # --- lists -----------------------------------------------------------------------------------------------

@@ -34,10 +34,43 @@ def instant(starts_local: datetime, zone: str, fold: int) -> datetime:
     return starts_local.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC)
 
 
+def stale_sign_up(now: datetime) -> dict[int, tuple[datetime | None, datetime | None]]:
+    """Talks, drafts included, whose sign-up opens or closes at another instant by the new rules, with both. Reads."""
+    kinds = ("opens", "closes")
+    chosen = sa.select(
+        Event.id,
+        Event.zone,
+        *(getattr(Event, f"registration_{kind}").label(kind) for kind in kinds),
+        *(getattr(Event, f"{kind}_local") for kind in kinds),
+    ).where(
+        sa.or_(Event.ends_at > now, Event.ends_at.is_(None)),
+        sa.or_(*(getattr(Event, f"{kind}_local").is_not(None) for kind in kinds)),
+    )
+    found = {}
+    for row in db.session.execute(chosen):
+        # As resolved when typed: of a time that comes twice sign-up opens at the earlier and closes at the later.
+        opens = instant(row.opens_local, row.zone, 0) if row.opens_local else row.opens
+        closes = instant(row.closes_local, row.zone, 1) if row.closes_local else row.closes
+        if (opens, closes) != (row.opens, row.closes):
+            found[row.id] = (opens, closes)
+    return found
+
+
+def _recompute_sign_up(now: datetime) -> int:
+    """Set the sign-up of talks right; nobody's calendar shows it, so nobody is told. Returns of how many."""
+    found = stale_sign_up(now)
+    for event_id, (opens, closes) in sorted(found.items()):
+        event = waiting_list.lock(event_id)
+        event.registration_opens, event.registration_closes = opens, closes
+        event.changed_at = now
+        waiting_list.touch(event)
+    return len(found)
+
+
 def recompute(now: datetime) -> int:
     """Find the instants of all coming talks anew; whoever's calendar shows one of them gets one update.
 
-    Call inside `write()`. Logs one line if anything has changed. Returns how many talks have another instant.
+    Call inside `write()`. Logs it if anything has changed. Returns how many talks have another instant.
     """
     moved, told = 0, 0
     for event_id in stale(now):
@@ -50,6 +83,8 @@ def recompute(now: datetime) -> int:
         moved += 1
         if event.state is EventState.PUBLISHED:
             told += invitations.tell_clocks(event, before, now)
+    if sign_up := _recompute_sign_up(now):
+        log.info("new time-zone data: sign-up of %d talks opens or closes at another instant", sign_up)
     if moved:
         log.info("new time-zone data: %d talks have another instant, %d people get an update", moved, told)
     return moved

@@ -39,6 +39,8 @@ ASSIGNED = (
     "part_count",
     "registration_opens",
     "registration_closes",
+    "opens_local",
+    "closes_local",
 )
 """The columns that `assign` sets."""
 
@@ -237,6 +239,7 @@ def assign(event: Event, draft: Draft) -> None:
     event.starts_at, event.ends_at = at.starts_at, at.ends_at
     event.registration_opens, event.registration_closes = at.opens, at.closes
     parts.assign(event, at.slots)
+    event.opens_local, event.closes_local = draft.registration_opens, draft.registration_closes
 
 
 def set_speakers(event: Event, speaker_ids: tuple[int, ...]) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -43,14 +44,6 @@ class Show(StrEnum):
     NEEDS = "needs"
 
 
-@dataclass(frozen=True)
-class Search:
-    """A chip and what was typed: part of a name, an address, an agency or a mail domain."""
-
-    show: Show = Show.ALL
-    words: str = ""
-
-
 class Invited(StrEnum):
     """How far the invitation has come, as the organiser reads it."""
 
@@ -66,6 +59,15 @@ class Invited(StrEnum):
     DECLINED = "declined"
     DELEGATED = "delegated"
     WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True)
+class Search:
+    """A chip of each row and what was typed: part of a name, an address, an agency or a mail domain."""
+
+    show: Show = Show.ALL
+    words: str = ""
+    invited: Invited | None = None
 
 
 ANSWERS = {
@@ -87,24 +89,15 @@ ON_THE_WAY = {
 
 @dataclass(frozen=True)
 class Row:
-    """One registration with its person, its place in line (0: not in line) and its newest calendar mail."""
+    """One registration with its person, its place in line (0: not in line) and its newest calendar mail.
+
+    `invited` is what became of that mail, and what the calendar answered.
+    """
 
     registration: Registration
     place: int
     mail: Message | None
-
-    @property
-    def invited(self) -> Invited:
-        """What became of the newest invitation, and what the calendar answered."""
-        if self.mail is None:
-            return Invited.NONE
-        if self.mail.state in ON_THE_WAY:
-            return ON_THE_WAY[self.mail.state]
-        if (self.mail.sequence or 0) < (self.registration.sequence or 0):
-            return Invited.OUTDATED
-        if self.mail.kind in WITHDRAWING and self.registration.partstat is not PartStat.DECLINED:
-            return Invited.WITHDRAWN
-        return ANSWERS[self.registration.partstat]
+    invited: Invited
 
 
 @dataclass(frozen=True)
@@ -123,11 +116,22 @@ def event(event_id: int) -> Event:
     return found
 
 
-def counts(event_id: int) -> dict[Show, int]:
-    """How many registrations each chip shows. One query."""
+def counts(event_id: int, search: Search | None = None) -> dict[Show, int]:
+    """How many registrations each chip shows, with the rest of the search as it is. One query."""
     columns = [sa.func.count(sa.case((sa.and_(sa.true(), *shown(show, event_id)), 1))) for show in Show]
-    row = db.session.execute(sa.select(*columns).where(Registration.event_id == event_id)).one()
+    rest = matching(event_id, replace(search or Search(), show=Show.ALL))
+    row = db.session.execute(sa.select(*columns).select_from(Registration).join(Registration.person).where(*rest)).one()
     return dict(zip(Show, row, strict=True))
+
+
+def counts_invited(event_id: int, search: Search) -> dict[Invited, int]:
+    """How many of those found stand how with their invitation, with the rest of the search as it is. One query."""
+    rest = matching(event_id, replace(search, invited=None))
+    each = sa.select(_invited().label("invited")).select_from(Registration).join(Registration.person).where(*rest)
+    states = each.subquery()
+    found = sa.select(states.c.invited, sa.func.count()).group_by(states.c.invited)
+    numbers: dict[str, int] = {state: number for state, number in db.session.execute(found)}  # noqa: C416
+    return {state: numbers.get(state.value, 0) for state in Invited}
 
 
 def count(event_id: int, search: Search) -> int:
@@ -164,9 +168,17 @@ def mails(registration: Registration) -> list[Message]:
     return list(db.session.scalars(owed))
 
 
+def sent_back_at(registration: Registration) -> datetime | None:
+    """Since when mail to this address comes back for good; None if it does not, or was proved anew since."""
+    at, proved_at = registration.person.bounced_at, registration.proved_at
+    return None if at is None or (proved_at is not None and proved_at >= at) else at
+
+
 def matching(event_id: int, search: Search) -> tuple[sa.ColumnElement[bool], ...]:
     """Conditions on Registration joined with Person."""
     conditions = [Registration.event_id == event_id, *shown(search.show, event_id)]
+    if search.invited is not None:
+        conditions.append(_invited() == search.invited.value)
     if search.words:
         # SQLite folds ASCII only: the other spellings make "ü" find "Ü".
         spellings = {search.words, search.words.lower(), search.words.upper()}
@@ -297,26 +309,48 @@ def _rows(event_id: int, conditions: tuple[sa.ColumnElement[bool], ...], limit: 
         .where(Registration.event_id == event_id, Registration.status == Status.WAITING)
         .subquery()
     )
-    newest = (
-        sa.select(sa.func.max(Message.id).label("id"), Message.registration_id)
-        .where(
-            Message.event_id == event_id,
-            Message.kind.in_(CALENDAR_KINDS),
-            Message.sequence.is_not(None),
-            Message.state != MessageState.SUPERSEDED,
-        )
-        .group_by(Message.registration_id)
-        .subquery()
-    )
+    newest = aliased(Message)
     found = (
-        sa.select(Registration, sa.func.coalesce(line.c.place, 0), Message)
+        sa.select(Registration, sa.func.coalesce(line.c.place, 0), Message, _invited())
         .join(Registration.person)
         .outerjoin(line, line.c.id == Registration.id)
-        .outerjoin(newest, newest.c.registration_id == Registration.id)
-        .outerjoin(Message, Message.id == newest.c.id)
+        .outerjoin(Message, Message.id == _newest(newest, newest.id))
         .where(*conditions)
         .order_by(Registration.arrival)
         .options(contains_eager(Registration.person), defer(Message.facts))
         .limit(limit)
     )
-    return [Row(*row) for row in db.session.execute(found)]
+    return [
+        Row(registration, place, mail, Invited(invited))
+        for registration, place, mail, invited in db.session.execute(found)
+    ]
+
+
+def _newest(mail: type[Message], wanted: Any) -> Any:
+    """Something about the newest calendar mail of a registration of the query around it; null without one."""
+    chosen = (
+        sa.select(wanted)
+        .where(
+            mail.registration_id == Registration.id,
+            mail.kind.in_(CALENDAR_KINDS),
+            mail.sequence.is_not(None),
+            mail.state != MessageState.SUPERSEDED,
+        )
+        .order_by(mail.id.desc())
+        .limit(1)
+    )
+    return chosen.correlate(Registration).scalar_subquery()
+
+
+def _invited() -> Any:
+    """`Invited` of a registration of the query around it: the one place that knows how it is told."""
+    mail = aliased(Message)
+    withdrawn = sa.and_(mail.kind.in_(WITHDRAWING), Registration.partstat != PartStat.DECLINED)
+    outdated = mail.sequence < sa.func.coalesce(Registration.sequence, 0)
+    state = sa.case(
+        *((mail.state == state, invited.value) for state, invited in ON_THE_WAY.items()),
+        (outdated, Invited.OUTDATED.value),
+        (withdrawn, Invited.WITHDRAWN.value),
+        *((Registration.partstat == answer, invited.value) for answer, invited in ANSWERS.items()),
+    )
+    return sa.func.coalesce(_newest(mail, state), Invited.NONE.value)

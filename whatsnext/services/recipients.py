@@ -19,7 +19,7 @@ from whatsnext.db import db
 from whatsnext.errors import LinkInvalid, NobodyToTell, RecipientsChanged
 from whatsnext.models import Registration, Status
 from whatsnext.services import participants
-from whatsnext.services.participants import Search, Show
+from whatsnext.services.participants import Invited, Search, Show
 from whatsnext.tokens import Purpose
 
 GOOD_FOR = timedelta(hours=24)
@@ -104,7 +104,8 @@ def reached(event_id: int) -> dict[Status, int]:
 def seal(recipients: Recipients, now: datetime, words: Sequence[str] = ()) -> str:
     """What the preview has shown, as a token that comes back with the button."""
     choice = recipients.choice
-    search = [choice.search.show, choice.search.words] if choice.search else None
+    found = choice.search
+    search = [found.show, found.words, found.invited] if found else None
     subject = [choice.event_id, choice.act, list(choice.refs), search, _fingerprint(recipients, words)]
     return tokens.sign(Purpose.PREVIEW, subject, now + GOOD_FOR)
 
@@ -135,8 +136,12 @@ def _read(token: str, event_id: int, now: datetime) -> tuple[Choice, str]:
     sealed_for, act, refs, search, shown = subject
     if sealed_for != event_id:
         raise LinkInvalid
-    found = Search(Show(search[0]), search[1]) if search else None
-    return Choice(event_id, Act(act), tuple(refs), found), shown
+    return Choice(event_id, Act(act), tuple(refs), _search(*search) if search else None), shown
+
+
+def _search(show: str, words: str, invited: str | None = None) -> Search:
+    """What was sealed; previews shown before an update of the application know no `invited`."""
+    return Search(Show(show), words, Invited(invited) if invited else None)
 
 
 def _chosen(choice: Choice) -> tuple[sa.ColumnElement[bool], ...]:

@@ -195,6 +195,13 @@ def resend_invitation(registration_id: int, now: datetime) -> Registration:
     return registration
 
 
+def trust_address(registration_id: int) -> Registration:
+    """An organiser says that mail arrives there again: the mark that a delivery status left goes."""
+    registration = signup.locked(registration_id)
+    registration.person.bounced_at = None
+    return registration
+
+
 def take_offer(registration_id: int, now: datetime) -> Registration:
     """Take the place that was offered. Twice is the same as once. Raises OfferLapsed, EventCancelled, EventOver."""
     registration = signup.locked(registration_id)

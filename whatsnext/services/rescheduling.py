@@ -256,8 +256,9 @@ def close_sign_up(event_id: int, version: int, now: datetime) -> Event:
     """Let nobody sign up from now on. Raises NotFound, StaleVersion, NotPublished, EventCancelled, EventOver."""
     event = _coming(event_id, version, now)
     event.registration_closes = now.replace(second=0, microsecond=0)
+    event.closes_local = None
     if event.registration_opens and event.registration_opens >= event.registration_closes:
-        event.registration_opens = None
+        event.registration_opens = event.opens_local = None
     events.saved(event, now)
     return event
 
@@ -265,7 +266,7 @@ def close_sign_up(event_id: int, version: int, now: datetime) -> Event:
 def reopen_sign_up(event_id: int, version: int, now: datetime) -> Event:
     """Let people sign up until the talk begins. Raises as `close_sign_up`."""
     event = _coming(event_id, version, now)
-    event.registration_closes = None
+    event.registration_closes = event.closes_local = None
     events.saved(event, now)
     return event
 

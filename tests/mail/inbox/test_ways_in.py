@@ -348,6 +348,22 @@ def test_only_our_mailbox_is_delivered_to_and_one_address_at_a_time(listening: i
     assert [answer[:3] for answer in heard] == [b"250", b"550", b"550", b"250", b"452"]
 
 
+def test_an_alias_may_take_the_token_out_of_the_envelope(
+    listening: int, known: Invited, declined: bytes, kept: Kept, owed: Owed, ada: Registration
+) -> None:
+    """Without plus-addresses an alias or a catch-all delivers to the bare mailbox: To still has the token."""
+    own = known.attendee.encode()
+    heard = talk(
+        listening,
+        b"MAIL FROM:<" + own + b">\r\n",
+        b"RCPT TO:<next@localhost>\r\n",
+        b"DATA\r\n",
+        b"Delivered-To: next@localhost\r\n" + declined + b"\r\n.\r\n",
+    )
+    assert heard[-1][:3] == b"250"
+    assert (kept(), owed()) == ([("acted", "")], [(Kind.CANCELLATION, ada)])
+
+
 def test_a_line_feed_alone_ends_no_mail(listening: int, known: Invited, declined: bytes, kept: Kept) -> None:
     """A mail smuggled behind a dot between bare line feeds is part of the first one (safety.md M9)."""
     smuggled = b"From: a@b.example\r\n\r\nx\n.\nMAIL FROM:<x@y.example>\nRCPT TO:<next@localhost>\nDATA\n" + declined

@@ -60,9 +60,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_part_answer_part_id", "part_answer", ["part_id"])
     for table in ("message", "incoming"):
-        with op.batch_alter_table(table) as batch:
-            batch.add_column(sa.Column("part_id", sa.Integer(), nullable=True))
-            batch.create_foreign_key(f"fk_{table}_part_id_event_part", "event_part", ["part_id"], ["id"])
+        # in place: to copy the table would take long, and would give its indexes another order
+        named = f"CONSTRAINT fk_{table}_part_id_event_part REFERENCES event_part (id)"
+        op.execute(f"ALTER TABLE {table} ADD COLUMN part_id INTEGER {named}")
     op.create_index("ix_message_part_id", "message", ["part_id"])
 
 
@@ -73,7 +73,6 @@ def downgrade() -> None:
     op.drop_index("ix_message_part_id", "message")
     for table in ("incoming", "message"):
         with op.batch_alter_table(table) as batch:
-            batch.drop_constraint(f"fk_{table}_part_id_event_part", type_="foreignkey")
             batch.drop_column("part_id")
     op.drop_table("part_answer")
     op.drop_table("event_part")

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import render_template, request, url_for
+from flask import current_app, render_template, request, url_for
 
+from config import Settings
 from whatsnext import clock, i18n, text
 from whatsnext.errors import NotFound
 from whatsnext.i18n import gettext as _
-from whatsnext.models import CancelledBy, Event, EventState, MessageState, Mode, PartStat, Registration, Status
-from whatsnext.services import catalogue, registrations, waiting_list
+from whatsnext.models import CancelledBy, Event, EventState, Mode, PartStat, Registration, Status
+from whatsnext.services import catalogue, participants, registrations, waiting_list
 from whatsnext.services.catalogue import Standing
+from whatsnext.services.participants import Invited
 from whatsnext.services.signup import ACTIVE
 from whatsnext.web import access
 from whatsnext.web.attendee import bp
 from whatsnext.web.public import cards
+
+NOT_OUT = (Invited.ON_ITS_WAY, Invited.LATER, Invited.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def show(mine: Registration, key: str, *, own: bool) -> str:
         coming=coming,
         over=standing is Standing.PAST,
         other=other_way(mine) if coming and mine.proved_at else None,
-        invitation=_invitation(mine, talk) if coming else "",
+        invitation=_invitation(mine, talk) if coming and mine.status is Status.CONFIRMED else "",
         rules=_line_rules(talk, now) if mine.status is Status.WAITING else "",
         offer_url=_offer_url(mine),
         masked=text.masked(mine.person.email),
@@ -102,6 +106,8 @@ def _gone(mine: Registration) -> Standings:
     if mine.cancelled_by is CancelledBy.ORGANISER:
         more = _("The organisers have ended your sign-up. Ask them if this surprises you.")
         return Standings(_("You do not take part"), "info", more)
+    if mine.cancelled_by is CancelledBy.ATTENDEE and mine.partstat is PartStat.DECLINED:
+        return Standings(_("You do not take part"), "info", _("You have declined the invitation in your calendar."))
     return Standings(_("You do not take part"), "info")
 
 
@@ -112,14 +118,22 @@ def other_way(mine: Registration) -> Mode | None:
 
 
 def _invitation(mine: Registration, talk: Event) -> str:
-    """What became of the invitation, in one sentence."""
-    mail = catalogue.last_invitation(mine) if mine.status is Status.CONFIRMED else None
-    if mail is None:
+    """What became of the invitation, as the organisers see it too."""
+    row = participants.one(talk.id, mine.ref)
+    state, mail = row.invited, row.mail
+    if mail is None or state in NOT_OUT:
+        return "" if mail is None else _("The invitation is on its way.")
+    if state is Invited.UNDELIVERED:
+        return " ".join(
+            [
+                _("The invitation could not be delivered. Have it sent again, or ask the organisers."),
+                _("Your calendar may show an older state.") if mail.sequence else "",
+            ]
+        ).strip()
+    if state is Invited.OUTDATED:
+        return _("Your calendar may show an older state. Have the invitation sent again.")
+    if mail.settled_at is None:
         return ""
-    if mail.state is MessageState.FAILED:
-        return _("The invitation could not be delivered. Have it sent again, or ask the organisers.")
-    if mail.state is not MessageState.SENT or mail.settled_at is None:
-        return _("The invitation is on its way.")
     sent = i18n.moment(mail.settled_at, talk.zone)
     return " ".join([_("The invitation was sent on %(when)s.", when=sent), _answer(mine)]).strip()
 
@@ -129,7 +143,13 @@ def _answer(mine: Registration) -> str:
         PartStat.ACCEPTED: _("You have accepted it in your calendar."),
         PartStat.TENTATIVE: _("You have accepted it tentatively in your calendar."),
         PartStat.DECLINED: _("You have declined it in your calendar."),
-    }.get(mine.partstat, "")
+        PartStat.DELEGATED: _("You have passed it on in your calendar; your place stays with you."),
+    }.get(mine.partstat, _("No answer from your calendar yet.") if _settings().reads_answers else "")
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.config["SETTINGS"]
+    return settings
 
 
 def _line_rules(talk: Event, now: datetime) -> str:

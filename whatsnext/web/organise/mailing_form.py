@@ -91,7 +91,7 @@ def send_form(seal: str, words: Words) -> SendForm:
 def edit_again(form: SendForm, choice: Choice | None) -> MessageForm:
     """Back from the preview with everything kept; without a choice the people are to be chosen anew."""
     search = choice.search if choice else None
-    to = search.show.value if search and not search.words else ""
+    to = search.show.value if search and not search.words and search.invited is None else ""
     seal = form.seal.data if choice and not to else ""
     return MessageForm(formdata=None, seal=seal, to=to, subject=form.subject.data, body=form.body.data)
 

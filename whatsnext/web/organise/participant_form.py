@@ -13,7 +13,7 @@ from whatsnext.errors import LinkInvalid
 from whatsnext.i18n import lazy_gettext as _l
 from whatsnext.models import Event, Mode
 from whatsnext.services import waiting_list
-from whatsnext.services.participants import Search, Show
+from whatsnext.services.participants import Invited, Search, Show
 from whatsnext.services.recipients import Act, Choice
 from whatsnext.web.forms import Form, LineField, MailField
 
@@ -33,7 +33,13 @@ class BulkForm(Form):
     p = SelectMultipleField(validate_choice=False)
     scope = RadioField(choices=[SelectChoice("selected"), SelectChoice("found")], default="selected")
     show = HiddenField(default="")
+    invited = HiddenField(default="")
     q = HiddenField(default="")
+
+    @property
+    def search(self) -> Search:
+        """What the list showed."""
+        return search({"show": self.show.data, "invited": self.invited.data, "q": self.q.data})
 
     def choice(self, event_id: int) -> Choice:
         """The participants that are meant. Raises LinkInvalid for a button that does not exist."""
@@ -41,8 +47,23 @@ class BulkForm(Form):
             act = Act(request.form.get("action", ""))
         except ValueError:
             raise LinkInvalid from None
-        found = search({"show": self.show.data, "q": self.q.data}) if self.scope.data == "found" else None
+        found = self.search if self.scope.data == "found" else None
         return Choice(event_id, act, tuple(self.p.data or ()) if found is None else (), found)
+
+
+class AgainForm(Form):
+    """Behind the buttons of the rows: what the list showed, so that it is shown again. Empty on a person's own page."""
+
+    show = HiddenField(default="")
+    invited = HiddenField(default="")
+    q = HiddenField(default="")
+
+    @property
+    def search(self) -> Search | None:
+        """The list the button stood on; None on a person's own page."""
+        if not self.show.data:
+            return None
+        return search({"show": self.show.data, "invited": self.invited.data, "q": self.q.data})
 
 
 class SealedForm(Form):
@@ -68,10 +89,21 @@ def search(given: Any) -> Search:
     except ValueError:
         show = Show.ALL
     try:
+        invited = Invited(given["invited"]) if given.get("invited") else None
+    except ValueError:
+        invited = None
+    try:
         words = text.clean_line(given.get("q") or "", 100)
     except text.TextRefused:
         words = ""
-    return Search(show, words)
+    return Search(show, words, invited)
+
+
+def asked(search: Search) -> dict[str, Any]:
+    """The same as parts of an address; nothing for what finds everything."""
+    show = "" if search.show is Show.ALL else search.show.value
+    parts = {"show": show, "invited": search.invited.value if search.invited else "", "q": search.words}
+    return {name: value for name, value in parts.items() if value}
 
 
 def arrived(given: Any) -> int:

@@ -10,8 +10,8 @@ from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.mail import deliver
 from whatsnext.models import Event, Kind, Message, MessageState, Registration, Status
-from whatsnext.services import replies
-from whatsnext.services.participants import Invited, Row, Show
+from whatsnext.services import participants, replies
+from whatsnext.services.participants import Invited, Row, Search, Show
 from whatsnext.services.recipients import Act
 
 BADGES = {
@@ -34,35 +34,47 @@ class ActWords:
     button: str
 
 
-def chip(show: Show, number: int) -> str:
+def chip(words: str, number: int) -> str:
     """ "Bestätigt (30)"."""
+    return _("%(what)s (%(n)s)", what=words, n=number)
+
+
+def shown(show: Show) -> str:
+    """ "Bestätigt"."""
     names = {
-        Show.ALL: _("All (%(n)s)", n=number),
-        Show.CONFIRMED: _("Confirmed (%(n)s)", n=number),
-        Show.WAITING: _("Waiting list (%(n)s)", n=number),
-        Show.OFFERED: _("Offered a place (%(n)s)", n=number),
-        Show.HELD: _("Not confirmed yet (%(n)s)", n=number),
-        Show.CANCELLED: _("No longer signed up (%(n)s)", n=number),
-        Show.EXPIRED: _("Never confirmed (%(n)s)", n=number),
-        Show.UNDELIVERED: _("Mail not delivered (%(n)s)", n=number),
-        Show.NEEDS: _("With accessibility needs (%(n)s)", n=number),
+        Show.ALL: _("All"),
+        Show.CONFIRMED: _("Confirmed"),
+        Show.WAITING: _("Waiting list"),
+        Show.OFFERED: _("Offered a place"),
+        Show.HELD: _("Not confirmed yet"),
+        Show.CANCELLED: _("No longer signed up"),
+        Show.EXPIRED: _("Never confirmed"),
+        Show.UNDELIVERED: _("Mail not delivered"),
+        Show.NEEDS: _("With accessibility needs"),
     }
     return names[show]
 
 
 def invited(row: Row, event: Event) -> str:
     """How far the invitation has come, and what the calendar answered."""
-    state = row.invited
-    if state is Invited.SENT:
-        sent = row.mail.settled_at if row.mail else None
-        return _("Sent on %(day)s", day=i18n.short_date(sent.astimezone(ZoneInfo(event.zone)))) if sent else _("Sent")
+    if row.invited is Invited.NONE:
+        return "–"
+    sent = row.mail.settled_at if row.mail and row.invited is Invited.SENT else None
+    if sent:
+        return _("Sent on %(day)s", day=i18n.short_date(sent.astimezone(ZoneInfo(event.zone))))
+    return invited_state(row.invited)
+
+
+def invited_state(state: Invited) -> str:
+    """The same without the day."""
     names = {
-        Invited.NONE: "–",
+        Invited.NONE: _("Never invited"),
         Invited.ON_ITS_WAY: _("On its way"),
         Invited.LATER: _("Tried again later"),
         Invited.STOPPED: _("Held back"),
         Invited.UNDELIVERED: _("Not delivered"),
         Invited.OUTDATED: _("Outdated state"),
+        Invited.SENT: _("Sent, no answer"),
         Invited.ACCEPTED: _("Accepted"),
         Invited.TENTATIVE: _("Tentatively accepted"),
         Invited.DECLINED: _("Declined in the calendar"),
@@ -70,6 +82,31 @@ def invited(row: Row, event: Event) -> str:
         Invited.WITHDRAWN: _("Cancellation sent"),
     }
     return names[state]
+
+
+def edition(row: Row) -> str:
+    """Which SEQUENCE the newest calendar mail carries; where a newer one is owed, instead of which."""
+    if row.mail is None or row.mail.sequence is None:
+        return ""
+    number, newest = row.mail.sequence, row.registration.sequence or 0
+    if number < newest:
+        return _("version %(number)s instead of %(newest)s", number=number, newest=newest)
+    return _("version %(number)s", number=number)
+
+
+def may_invite_again(row: Row) -> bool:
+    """Whether a row offers to send it again: not while it is on its way anyway, nor to where nothing is sent."""
+    on_its_way = row.invited in (Invited.ON_ITS_WAY, Invited.LATER, Invited.STOPPED)
+    lost = participants.sent_back_at(row.registration) is not None
+    return row.registration.status is Status.CONFIRMED and not on_its_way and not lost
+
+
+def filters(search: Search) -> str:
+    """What a list or a file is limited to, in words: "Bestätigt, Angenommen, „köln“"; "" for nothing."""
+    show = "" if search.show is Show.ALL else shown(search.show)
+    invited = invited_state(search.invited) if search.invited else ""
+    words = _("“%(words)s”", words=search.words) if search.words else ""
+    return ", ".join(part for part in (show, invited, words) if part)
 
 
 def arrived(registration: Registration, event: Event) -> str:

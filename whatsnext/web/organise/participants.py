@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from flask import flash, redirect, render_template, request, url_for
@@ -12,14 +13,14 @@ from whatsnext import clock, links
 from whatsnext.db import write
 from whatsnext.errors import DomainError, NotFound
 from whatsnext.i18n import gettext as _
-from whatsnext.models import CancelledBy, Event
+from whatsnext.models import CancelledBy, Event, EventState
 from whatsnext.services import mailings, registrations, waiting_list
 from whatsnext.services import participants as everyone
-from whatsnext.services.participants import Row, Search, Show
+from whatsnext.services.participants import Invited, Row, Search, Show
 from whatsnext.web import guards
 from whatsnext.web.forms import Form
 from whatsnext.web.organise import bp, participant_form, participant_words
-from whatsnext.web.organise.participant_form import BulkForm
+from whatsnext.web.organise.participant_form import AgainForm, BulkForm
 
 
 @bp.get("/events/<int:event_id>/participants")
@@ -84,12 +85,23 @@ def participant_promote(event_id: int, ref: str) -> ResponseReturnValue:
 
 @bp.post("/events/<int:event_id>/participants/<ref>/invite")
 def participant_invite(event_id: int, ref: str) -> ResponseReturnValue:
-    row = everyone.one(event_id, ref)
+    """Send it again; pressed in a row of the list, the list is shown again."""
+    row, form = everyone.one(event_id, ref), AgainForm()
+    who = row.registration.name or row.registration.person.email
     return _act_on_one(
         row,
-        _("The invitation is on its way again."),
+        _("The invitation is on its way again to %(name)s.", name=who),
         lambda now: registrations.resend_invitation(row.registration.id, now),
+        form,
     )
+
+
+@bp.post("/events/<int:event_id>/participants/<ref>/address")
+def participant_address(event_id: int, ref: str) -> ResponseReturnValue:
+    """Mail that came back does not count any more."""
+    row = everyone.one(event_id, ref)
+    done = _("Mail is sent to this address again from now on.")
+    return _act_on_one(row, done, lambda _now: registrations.trust_address(row.registration.id))
 
 
 @bp.post("/events/<int:event_id>/participants/<ref>/retry/<int:message_id>")
@@ -112,25 +124,32 @@ def participants_csv(event_id: int) -> ResponseReturnValue:
         return content, 200, {**headers, "Content-Type": "text/csv; charset=utf-8"}
     number = everyone.count(event_id, search)
     return render_template(
-        "organise/participants/export.html", event=event, form=form, search=search, number=number
+        "organise/participants/export.html",
+        event=event,
+        form=form,
+        asked=participant_form.asked(search),
+        filters=participant_words.filters(search),
+        number=number,
     ), form.status
 
 
 def show_list(event: Event, search: Search, form: BulkForm) -> tuple[str, int]:
     """The list with what was ticked and what is wrong."""
-    numbers = everyone.counts(event.id)
-    shown = [show for show in Show if numbers[show] or show is Show.ALL or show is search.show]
+    numbers, invited = everyone.counts(event.id, search), everyone.counts_invited(event.id, search)
+    asked = participant_form.asked(search)
     page = render_template(
         "organise/participants/list.html",
         event=event,
         form=form,
         search=search,
         page=everyone.page(event.id, search, participant_form.arrived(request.args) if request.method == "GET" else 0),
-        found=everyone.count(event.id, search),
-        chips=[
-            (participant_words.chip(show, numbers[show]), _address(event, show), show is search.show) for show in shown
-        ],
-        numbers=numbers,
+        found=numbers[search.show],
+        anybody=bool(asked and everyone.count(event.id, Search())) or numbers[Show.ALL] > 0,
+        chips=_chips(event, search, numbers),
+        invited_chips=_invited_chips(event, search, invited),
+        asked=asked,
+        again=AgainForm(formdata=None),
+        coming=event.state is EventState.PUBLISHED and event.starts_at is not None and clock.now() < event.starts_at,
         places=waiting_list.places([event])[event.id],
         link=links.external("public.event", slug=event.slug),
         words=participant_words,
@@ -139,8 +158,43 @@ def show_list(event: Event, search: Search, form: BulkForm) -> tuple[str, int]:
     return page, form.status
 
 
-def _address(event: Event, show: Show) -> str:
-    return url_for(".participants", event_id=event.id, show=None if show is Show.ALL else show.value)
+Chips = list[tuple[str, str, bool]]
+
+
+def _chips(event: Event, search: Search, numbers: dict[Show, int]) -> Chips:
+    """By status; the rest of the search stays."""
+    shown = [show for show in Show if numbers[show] or show is Show.ALL or show is search.show]
+    return [
+        _chip(event, replace(search, show=show), participant_words.shown(show), numbers[show], show is search.show)
+        for show in shown
+    ]
+
+
+def _invited_chips(event: Event, search: Search, numbers: dict[Invited, int]) -> Chips:
+    """By what became of the invitation; the rest of the search stays. Nothing where there is nothing to choose."""
+    shown = [state for state in Invited if numbers[state] or state is search.invited]
+    if search.invited is None and len(shown) < 2:
+        return []
+    everybody = replace(search, invited=None)
+    rows = [
+        _chip(
+            event,
+            replace(search, invited=state),
+            participant_words.invited_state(state),
+            numbers[state],
+            state is search.invited,
+        )
+        for state in shown
+    ]
+    return [_chip(event, everybody, _("All"), sum(numbers.values()), search.invited is None), *rows]
+
+
+def _chip(event: Event, search: Search, words: str, number: int, current: bool) -> tuple[str, str, bool]:
+    return participant_words.chip(words, number), _address(event, search), current
+
+
+def _address(event: Event, search: Search) -> str:
+    return url_for(".participants", event_id=event.id, **participant_form.asked(search))
 
 
 def _one(row: Row, form: Form) -> tuple[str, int]:
@@ -157,8 +211,10 @@ def _one(row: Row, form: Form) -> tuple[str, int]:
     return page, form.status
 
 
-def _act_on_one(row: Row, done: str, act: Callable[[datetime], object]) -> ResponseReturnValue:
-    form, event_id, ref = Form(), row.registration.event_id, row.registration.ref
+def _act_on_one(
+    row: Row, done: str, act: Callable[[datetime], object], again: AgainForm | None = None
+) -> ResponseReturnValue:
+    form, event_id, ref = again or Form(), row.registration.event_id, row.registration.ref
     if form.validate():
         try:
             with write():
@@ -169,5 +225,7 @@ def _act_on_one(row: Row, done: str, act: Callable[[datetime], object]) -> Respo
             form.refuse(error)
         else:
             flash(done)
+            if again is not None and again.search is not None:
+                return redirect(_address(row.registration.event, again.search), 303)
             return redirect(url_for(".participant", event_id=event_id, ref=ref), 303)
     return _one(everyone.one(event_id, ref), form)

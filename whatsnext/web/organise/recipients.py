@@ -14,7 +14,7 @@ from whatsnext.errors import DomainError, LinkInvalid, NobodyToTell
 from whatsnext.models import CancelledBy, Event, Kind
 from whatsnext.services import participants, recipients, registrations, waiting_list
 from whatsnext.services.recipients import Act, Recipients
-from whatsnext.web.organise import bp, mail_preview, participant_form, participant_words
+from whatsnext.web.organise import bp, mail_preview, participant_words
 from whatsnext.web.organise.mailing_form import message_form
 from whatsnext.web.organise.mailings import show_form
 from whatsnext.web.organise.participant_form import BulkForm, SealedForm
@@ -31,14 +31,13 @@ LETTERS: dict[Act, tuple[Kind, dict[str, Any]]] = {
 def participants_selected(event_id: int) -> ResponseReturnValue:
     """Show for whom an act would be; nothing happens yet."""
     event, form, now = participants.event(event_id), BulkForm(), clock.now()
-    search = participant_form.search({"show": form.show.data, "q": form.q.data})
     if not form.validate():
-        return show_list(event, search, form)
+        return show_list(event, form.search, form)
     try:
         chosen = recipients.choose(form.choice(event_id))
     except NobodyToTell as error:
         form.refuse(error)
-        return show_list(event, search, form)
+        return show_list(event, form.search, form)
     if chosen.choice.act is Act.MESSAGE:
         return show_form(event, message_form(recipients.seal(chosen, now)))
     return _preview(event, chosen, SealedForm(formdata=None, seal=recipients.seal(chosen, now)), now)

@@ -114,7 +114,9 @@ def test_everybody_at_once_the_first_hold_places_and_the_rest_wait_in_order_of_a
     all_at_once(people, sign_up)
 
     answers, model = people[0].answers, replayed()
-    figure("sign-ups at once", seeds=1, people=PEOPLE, places=PLACES, wrong=len(model.wrong), failures=failures(answers))
+    figure(
+        "sign-ups at once", seeds=1, people=PEOPLE, places=PLACES, wrong=len(model.wrong), failures=failures(answers)
+    )
     assert standing(talk) == {
         Status.HELD: list(range(1, PLACES + 1)),
         Status.WAITING: list(range(PLACES + 1, PEOPLE + 1)),

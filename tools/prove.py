@@ -2,7 +2,9 @@
 
 make prove               all of them, on both databases; takes hours on a small machine
 make prove P="kills"     only those whose name has these words in it; the other rows stay as they were
-make prove P="kills" SMALL=1     with the numbers that every run of the tests uses
+make prove P="kills" SMALL=1     with the numbers that every run of the tests uses, nothing is kept
+
+A number given in the environment goes before ours: CROWD_SEEDS=10 make prove P="sign-ups".
 """
 
 import json
@@ -53,8 +55,8 @@ PROOFS = (
         "Simultaneous sign-ups through 2 web processes",
         "sign-ups at once",
         (f"{PLACES}::test_everybody_at_once_the_first_hold_places_and_the_rest_wait_in_order_of_arrival",),
-        "{seeds} × 500 for 50 places: {wrong} violations, {failures} answers 5xx",
-        "50 seeds: 0, 0",
+        "{seeds} runs, {people} sign-ups for {places} places: {wrong} violations, {failures} answers 5xx",
+        "50 runs of 500 for 50: 0, 0",
         CROWD,
         "0 … n - 1",
     ),
@@ -62,8 +64,8 @@ PROOFS = (
         "The same while 30 places are added and 10 people cancel",
         "sign-ups, places and cancellations at once",
         (f"{PLACES}::test_places_added_and_given_up_meanwhile_are_all_taken_in_order",),
-        "{seeds} × 500 for 50, then 80 places: {wrong} violations, {failures} answers 5xx, all 80 taken",
-        "0, 0",
+        "{seeds} runs, {people} sign-ups, all {places} places taken: {wrong} violations, {failures} answers 5xx",
+        "500 for 50 + 30 each run: 0, 0",
         CROWD,
         "0 … n - 1",
     ),
@@ -202,7 +204,7 @@ def run(proof: Proof, database: str, *, small: bool) -> str:
     """What is said in this column; a failed run says so, with what was counted before."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures"
-        environment = {**os.environ, **({} if small else proof.environment), "FIGURES": str(file)}
+        environment = {**({} if small else proof.environment), **os.environ, "FIGURES": str(file)}
         command = [sys.executable, "-m", "pytest", *proof.tests, "--quiet", "--no-header", "--database", database]
         code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         counted = counts(file, proof.counted).get(database)

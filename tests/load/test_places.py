@@ -151,7 +151,14 @@ def test_places_added_and_given_up_meanwhile_are_all_taken_in_order(processes, t
 
     model, seen, answers = replayed(), standing(talk), people[0].answers
     taken = sum(len(seen.get(status, [])) for status in (Status.HELD, Status.CONFIRMED))
-    figure("sign-ups, places and cancellations at once", seeds=1, wrong=len(model.wrong), failures=failures(answers))
+    figure(
+        "sign-ups, places and cancellations at once",
+        seeds=1,
+        people=PEOPLE,
+        places=PLACES + 30,
+        wrong=len(model.wrong),
+        failures=failures(answers),
+    )
     assert max(answers) < 500
     assert (len(gone), len(seen[Status.CANCELLED])) == (10, 10)
     assert (model.wrong, model.capacity["on_site"], taken) == ([], PLACES + 30, PLACES + 30)

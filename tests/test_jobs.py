@@ -14,7 +14,8 @@ from tests.factories import NOON, Make
 from tests.servers import MailServer
 from whatsnext import jobs
 from whatsnext.db import db, write
-from whatsnext.models import JobRun, Kind, RateLimit, Registration, SignedIn, SignInLink, Status
+from whatsnext.models import JobRun, Kind, MessageState, RateLimit, Registration, SignedIn, SignInLink, Status
+from whatsnext.services import outbox, restored
 
 TALK = {"subject": "Hallo", "body": "Text"}
 
@@ -98,6 +99,28 @@ def test_only_owed_mails_are_notified_once_per_transaction(app: Flask, make: Mak
                 make.message(Kind.ORGANISER_MESSAGE, make.registration(event), facts=TALK)
                 db.session.flush()
         assert [each.channel for each in other.notifies(timeout=0.5)] == [jobs.CHANNEL]
+
+
+def test_mails_that_are_owed_again_wake_the_workers_too(app: Flask, make: Make) -> None:
+    if db.engine.dialect.name != "postgresql":
+        return
+    one, now = make.registration(make.event()), NOON
+    mails = [make.message(Kind.ORGANISER_MESSAGE, one, facts=TALK) for _number in range(3)]
+    address = db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address, autocommit=True) as other:
+        other.execute(f"LISTEN {jobs.CHANNEL}")
+        with write():
+            mails[0].state, mails[1].state = MessageState.HELD, MessageState.FAILED
+            mails[2].state, mails[2].error = MessageState.HELD, restored.HELD
+        assert list(other.notifies(timeout=0.2)) == []
+        for again in (
+            lambda: outbox.release_held(now),
+            lambda: outbox.retry_failed(mails[1].id, one.event_id, now),
+            lambda: restored.release(now),
+        ):
+            with write():
+                again()
+            assert [each.channel for each in other.notifies(timeout=0.2)] == [jobs.CHANNEL]
 
 
 def test_a_database_that_restarts_does_not_end_the_listening(

@@ -25,7 +25,7 @@ from whatsnext.calendars import timezone
 from whatsnext.db import db, whole, write, written
 from whatsnext.inbox import Inbox
 from whatsnext.mail import deliver
-from whatsnext.models import JobRun, RateLimit, SignedIn, SignInLink
+from whatsnext.models import JobRun, MessageState, RateLimit, SignedIn, SignInLink
 from whatsnext.services import clocks, follows, holds, incoming, reminders
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,20 @@ def init_app(app: Flask) -> None:
             sa.event.listen(db.engine, "after_cursor_execute", _notify)
 
 
-def _notify(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-    """Delivered by the server when the transaction commits, once however often it was asked for."""
-    if statement.startswith("INSERT INTO message "):
+def _notify(connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+    """Delivered by the server when the transaction commits, once however often it was asked for.
+
+    Also for mails that are owed again: released, resumed, tried once more.
+    """
+    if statement.startswith("INSERT INTO message ") or (
+        statement.startswith("UPDATE message ") and _makes_owed(parameters)
+    ):
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+
+def _makes_owed(parameters: Any) -> bool:
+    rows = parameters if isinstance(parameters, (list, tuple)) else [parameters]
+    return any(row.get("state") == MessageState.OWED for row in rows)
 
 
 # --- periodic work ---------------------------------------------------------------------------------------

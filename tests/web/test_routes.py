@@ -84,6 +84,8 @@ PLANNERS = {
     "organise.incoming_invite",
     "organise.mailing",
     "organise.mailing_new",
+    "organise.mailing_pause",
+    "organise.mailing_resume",
     "organise.mailing_retry",
     "organise.mailing_send",
     "organise.mailing_stop",

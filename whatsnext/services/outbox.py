@@ -57,7 +57,7 @@ def owe(
         sequence=sequence,
         created_at=now,
         not_before=now,
-        best_before=best_before or _best_before(event, now),
+        best_before=best_before or usual_best_before(event, now),
         message_id=new_message_id(),
     )
     db.session.add(message)
@@ -72,7 +72,7 @@ def row(kind: Kind, now: datetime, event: Event, **columns: Any) -> dict[str, An
         "event_id": event.id,
         "created_at": now,
         "not_before": now,
-        "best_before": _best_before(event, now),
+        "best_before": usual_best_before(event, now),
         "tries": 0,
         "unproved": False,
         "subject": "",
@@ -157,7 +157,7 @@ def retry_failed(message_id: int, event_id: int, now: datetime) -> None:
     if message is None:
         raise NotFound
     message.state, message.not_before, message.tries, message.error = MessageState.OWED, now, 0, ""
-    message.best_before = max(message.best_before, _best_before(message.event, now))
+    message.best_before = max(message.best_before, usual_best_before(message.event, now))
 
 
 def _enough(person: Person, now: datetime) -> bool:
@@ -185,7 +185,8 @@ def _braked(now: datetime) -> bool:
     return (db.session.scalar(sa.select(sa.func.count()).select_from(recent.subquery())) or 0) >= limit
 
 
-def _best_before(event: Event | None, now: datetime) -> datetime:
+def usual_best_before(event: Event | None, now: datetime) -> datetime:
+    """48 hours from now, or when the talk ends if that is sooner and still to come."""
     ends = event.ends_at if event and event.ends_at else None
     return min(now + LONGEST, ends) if ends and ends > now else now + LONGEST
 

@@ -216,12 +216,18 @@ def stop(event_id: int, mailing_id: int, now: datetime) -> int:
 
     Returns how many stay unsent. Raises NotFound.
     """
-    gone = {"state": MessageState.SUPERSEDED, "error": STOPPED, "raw": None, "facts": {}, "settled_at": now}
+    gone: dict[str, object] = {
+        "state": MessageState.SUPERSEDED,
+        "error": STOPPED,
+        "raw": None,
+        "facts": {},
+        "settled_at": now,
+    }
     return _change(_one(event_id, mailing_id), UNSETTLED, **gone)
 
 
 def _change(mailing: Mailing, states: Collection[MessageState], **values: object) -> int:
-    """Change its mails in these states, in one statement; a worker that had claimed one finds it is not its any more."""
+    """Change its mails in these states, at once; a worker that had claimed one finds that it is not its any more."""
     changed = db.session.execute(
         sa.update(Message)
         .where(Message.mailing_id == mailing.id, Message.state.in_(states))

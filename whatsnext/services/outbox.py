@@ -136,7 +136,7 @@ def supersede_event(event_id: int, kinds: Collection[Kind], now: datetime) -> No
 def release_held(now: datetime) -> int:
     """Let the mails go that the brake has held. Returns how many; those past their best-before lapse later.
 
-    What a restore holds has its reason in `error` and stays (services/restored.py).
+    What is held for another reason has it in `error` and stays (services/restored.py, services/mailings.py).
     """
     result = db.session.execute(
         sa.update(Message)

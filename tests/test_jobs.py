@@ -2,8 +2,10 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -14,8 +16,8 @@ from tests.factories import NOON, Make
 from tests.servers import MailServer
 from whatsnext import jobs
 from whatsnext.db import db, write
-from whatsnext.models import JobRun, Kind, MessageState, RateLimit, Registration, SignedIn, SignInLink, Status
-from whatsnext.services import outbox, restored
+from whatsnext.models import JobRun, Kind, Message, MessageState, RateLimit, Registration, SignedIn, SignInLink, Status
+from whatsnext.services import outbox, reminders, restored
 
 TALK = {"subject": "Hallo", "body": "Text"}
 
@@ -192,13 +194,58 @@ def test_run_forever_ends_with_the_exception_of_a_signal(app: Flask, monkeypatch
 def test_holds_run_out_by_themselves(
     app: Flask, make: Make, smtp: MailServer, running: Callable[[Flask], jobs.Worker]
 ) -> None:
-    event = make.event(places_on_site=1)
+    event = make.event(places_on_site=1, starts_local=datetime(2127, 1, 20, 14))  # after the database's present
     held = make.registration(event, Status.HELD, hold_ends_at=NOON - timedelta(minutes=1))
     waiting = make.registration(event, Status.WAITING)
     running(app)
     until(lambda: db.session.scalar(sa.select(Registration.status).where(Registration.id == held.id)) is Status.EXPIRED)
     until(lambda: len(smtp.to(waiting.person.email)) == 1)
     assert smtp.to(waiting.person.email)[0].subject.startswith("Sie haben einen Platz")
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=1), timedelta(hours=1), -timedelta(hours=1), -timedelta(days=1)])
+def test_a_clock_that_jumps_lets_no_hold_go_early_or_late_and_lends_no_mail_twice(
+    app: Flask, make: Make, at: Callable[[datetime], None], jump: timedelta
+) -> None:
+    event, now = make.event(places_on_site=2, starts_local=datetime(2127, 1, 20, 14)), jobs.deliver.database_now()
+    kept = make.registration(event, Status.HELD, hold_ends_at=now + timedelta(minutes=30))
+    over = make.registration(event, Status.HELD, hold_ends_at=now - timedelta(minutes=1))
+    make.message(Kind.SIGN_IN, kept.person, not_before=now)
+    with write():
+        (claim,) = jobs.deliver.claim()
+    at(now + jump)
+    jobs.run_jobs()
+    with write():
+        assert jobs.deliver.claim() == [], "the lease of the first worker holds"
+    db.session.refresh(kept)
+    db.session.refresh(over)
+    assert (kept.status, over.status, claim.tries) == (Status.HELD, Status.EXPIRED, 1)
+
+
+def test_when_the_jobs_are_forgotten_nothing_is_lost_and_nothing_done_twice(
+    app: Flask, make: Make, smtp: MailServer, at: Callable[[datetime], None]
+) -> None:
+    """All that is kept of periodic work is wiped between two rounds; the outbox is the truth."""
+    now = jobs.deliver.database_now()
+    at(now)
+    talk = make.event(
+        starts_local=(now + timedelta(minutes=59)).astimezone(ZoneInfo("Europe/Berlin")).replace(tzinfo=None)
+    )
+    make.registration(talk, confirmed_at=now - timedelta(days=1))
+    with write():
+        reminders.remind(now - timedelta(minutes=5))
+    courier = jobs.deliver.Courier()
+    for _round in range(3):
+        jobs.run_jobs()
+        jobs.deliver_due(courier)
+        make.message(Kind.SIGN_IN, make.person(), facts={"link_token": "x", "code": "y"})
+        with write():
+            db.session.execute(sa.delete(JobRun))
+    jobs.deliver_due(courier)
+    courier.close()
+    kinds = Counter(db.session.scalars(sa.select(Message.kind).where(Message.state == MessageState.SENT)))
+    assert kinds == {Kind.REMINDER: 1, Kind.SIGN_IN: 3}
+    assert len(smtp.mails) == 4
 
 
 def test_a_job_is_done_once_in_a_slot_however_many_workers(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,6 +220,7 @@ class Worker:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._courier = deliver.Courier()
+        self._looked_back = False
         self._inbox = Inbox(app)
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._listener: _Listener | None = None
@@ -272,6 +273,9 @@ class Worker:
     def _round(self) -> None:
         """Everything that is due now. Whatever happens, the next round comes."""
         try:
+            if not self._looked_back:
+                whole(deliver.free_what_was_not_begun)
+                self._looked_back = True
             run_jobs()
             deliver_due(self._courier, self._stopping)
         except Exception:

@@ -11,7 +11,7 @@ TOOLS := .venv/.tools-$(firstword $(shell cksum < requirements-dev.txt))
 NODE := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,$(wildcard tests/*/package-lock.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools run demo worker test lint fix bench texts migration lock vendor docs python
+.PHONY: help install tools run demo worker test lint fix bench prove texts migration lock vendor docs python
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ fix: tools ## put right what the linters can put right by themselves
 bench: tools ## measure the pages as ratios to a bare Flask view on the same server
 	@tools/need.sh wrk postgresql
 	@$(BIN)/python -m bench --pg
+
+prove: tools ## show what safety promises with large numbers, kept in docs/trust.md; a part: make prove P="kills"
+	@tools/need.sh postgresql dovecot
+	@P="$(P)" SMALL="$(SMALL)" $(BIN)/python -m tools.prove
 
 texts: tools ## take new texts into the catalogue; then fill in the German
 	$(BIN)/python -m tools.texts update

@@ -28,7 +28,7 @@ BROWSER_FLAGS = (
     "--disable-dev-shm-usage",
 )
 
-pytest_plugins = ["tests.factories", "tests.databases"]
+pytest_plugins = ["tests.factories", "tests.databases", "tests.figures"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

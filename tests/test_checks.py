@@ -135,7 +135,7 @@ def test_what_waits_is_told(app: Flask, make: Make) -> None:
     assert said(app, "outbox") == [
         (False, "the oldest due mail waits 2 h 5 min"),
         (False, "1 mails to new addresses are held: release them on the delivery page"),
-        (False, "1 mails are held since a restore: run release"),
+        (False, "1 mails are held since a restore or a new BASE_URL: run release"),
     ]
 
 

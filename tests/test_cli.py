@@ -3,6 +3,7 @@
 import http.cookiejar
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pytest
 from tests import servers
 from whatsnext import demo
 
+RUNS = re.compile("The worker runs.")
+HELD = re.compile(r"(\d+) unsent mails are held\.")
 LINK = re.compile(r"Sign in as (\S+) \(once, within 10 minutes\): (http\S+)")
 
 
@@ -212,7 +215,7 @@ def test_a_backup_is_taken_restored_elsewhere_and_moved(settings, tmp_path):
         "1 unsent mails are held. Look at them: python -m whatsnext release",
         "",
     )
-    assert run("release", **settings) == (0, "No mail is held since a restore.\n", "")
+    assert run("release", **settings) == (0, "No mail is held since a restore or a change of BASE_URL.\n", "")
     assert run("restore", str(file), **elsewhere)[::2] == (
         1,
         "Error: This installation holds data already. With --force they are replaced.\n",
@@ -227,14 +230,19 @@ def test_a_backup_is_taken_restored_elsewhere_and_moved(settings, tmp_path):
     assert run("admin", "link", "kim@behoerde.example", DATABASE_URL=target, **elsewhere)[0] == 0
 
 
+def owe_one(file, name="x@y"):
+    """As another process would have left it."""
+    message = "INSERT INTO message (kind, state, recipient, language, facts, unproved, created_at, not_before,"
+    message += " best_before, tries, message_id, subject, error) VALUES ('sign_in', 'owed', 'a@b.example', 'de', ?,"
+    message += f" 0, '2026-01-05', '2026-01-05', '2126-01-05', 0, {name!r}, '', '')"
+    facts = '{"link_token": "x", "code": "y"}'
+    add = f"import sqlite3; c = sqlite3.connect({str(file)!r}); c.execute({message!r}, [{facts!r}]); c.commit()"
+    subprocess.run([sys.executable, "-c", add], check=True)
+
+
 def test_what_was_owed_is_shown_and_settled_after_a_restore(settings):
     run("upgrade", **settings)
-    file = settings["INSTANCE"] / "whatsnext.db"
-    message = "INSERT INTO message (kind, state, recipient, language, facts, unproved, created_at, not_before,"
-    message += " best_before, tries, message_id, subject, error) VALUES ('sign_in', 'owed', 'a@b.example', 'de', '{}',"
-    message += " 0, '2026-01-05', '2026-01-05', '2026-01-05', 0, 'x@y', '', '')"
-    add = f"import sqlite3; c = sqlite3.connect({str(file)!r}); c.execute({message!r}); c.commit()"
-    subprocess.run([sys.executable, "-c", add], check=True)
+    owe_one(settings["INSTANCE"] / "whatsnext.db")
     backup = settings["INSTANCE"] / "one.backup"
     assert run("backup", str(backup), **settings)[0] == 0
     assert run("restore", str(backup), "--force", **settings)[1].splitlines()[1].startswith("1 unsent mails are held.")
@@ -242,6 +250,30 @@ def test_what_was_owed_is_shown_and_settled_after_a_restore(settings):
     assert run("release", "--send", "--kind", "offer", **settings)[1] == "0 mails are released.\n"
     assert run("release", "--drop", **settings)[1] == "1 mails are dropped.\n"
     assert run("release", "--invite-again", **settings)[1] == "0 people get their invitation once more.\n"
+
+
+def test_a_copy_under_another_address_sends_nothing_it_came_with(settings, smtp, tmp_path):
+    """The database is copied while a mail is owed, and started elsewhere; what is owed there from then on goes out."""
+    del settings["PORT"], settings["WORKER"]
+    original = {**settings, "BASE_URL": "https://next.behoerde.example", "MAIL_SERVER": "127.0.0.1"}
+    original |= {"MAIL_PORT": smtp.port, "MAIL_DEFAULT_SENDER": "next@localhost"}
+    with servers.whatsnext(original, tmp_path / "original", "worker"):
+        printed(tmp_path / "original", RUNS, 30)
+    owe_one(settings["INSTANCE"] / "whatsnext.db")
+    copy = {**original, "INSTANCE": tmp_path / "copy", "BASE_URL": "https://test.behoerde.example"}
+    shutil.copytree(settings["INSTANCE"], copy["INSTANCE"])
+    with servers.whatsnext(copy, tmp_path / "log", "worker"):
+        assert printed(tmp_path / "log", HELD, 30)[1] == "1"
+        printed(tmp_path / "log", RUNS, 30)
+        owe_one(copy["INSTANCE"] / "whatsnext.db", "new@y")
+        end = time.monotonic() + 20
+        while not smtp.mails and time.monotonic() < end:
+            time.sleep(0.05)
+    with servers.whatsnext(copy, tmp_path / "again", "worker"):
+        printed(tmp_path / "again", RUNS, 30)
+    assert not HELD.search((tmp_path / "again").read_text()), "at the second start it is at home there"
+    assert [mail.message["Message-ID"] for mail in smtp.mails] == ["<new@y>"]
+    assert run("release", **copy)[1].split()[:2] == ["1", "sign_in,"]
 
 
 def test_check_ends_with_one_while_there_is_something_to_do(settings):

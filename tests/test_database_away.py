@@ -1,6 +1,8 @@
 """The database is away, gives a transaction up, or belongs to a newer release: 503 or once more, nothing half done."""
 
+import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,16 +12,18 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from pydantic import SecretStr
 from sqlalchemy.exc import OperationalError
+from werkzeug.test import TestResponse
 
 from config import Settings
 from tests import servers
 from tests.databases import SECRET, Database, Visitor
 from tests.factories import NOON, Make
 from tests.pages import Page
+from whatsnext import jobs
 from whatsnext.app import create_app
 from whatsnext.db import alembic_config, db, upgrade, whole, write
 from whatsnext.errors import NotMigrated
-from whatsnext.models import Person, Speaker
+from whatsnext.models import Kind, Message, MessageState, Person, Registration, Speaker
 
 
 def names() -> list[str]:
@@ -171,3 +175,126 @@ def test_pages_come_back_by_themselves_after_the_database_was_away(at: Callable[
             assert db.session.scalar(sa.select(sa.func.count()).select_from(Person)) == 0
             db.session.remove()
             db.engine.dispose()
+
+
+def test_mails_go_on_by_themselves_after_the_database_was_restarted(
+    at: Callable[..., None], tmp_path: Path, smtp: servers.MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a worker sends, PostgreSQL is stopped and started: all arrive, at most one of them twice."""
+    at(NOON)
+    monkeypatch.setattr(jobs, "LONGEST_SLEEP", 0.2)
+    with servers.postgresql_to_stop() as cluster:
+        mail = {"mail_server": "127.0.0.1", "mail_port": smtp.port, "mail_default_sender": "next@localhost"}
+        app = create_app(Settings(database_url=cluster.url, secret_key=SecretStr(SECRET), instance=tmp_path, **mail))
+        upgrade(app)
+        with app.app_context():
+            owe(60)
+            worker = jobs.Worker(app)
+            worker.start()
+            try:
+                until(lambda: len(smtp.mails) >= 5)
+                cluster.stop()
+                cluster.start()
+                end_leases()
+                until(lambda: len({str(mail.message["Message-ID"]) for mail in smtp.mails}) == 60)
+                until(lambda: not unsent())
+            finally:
+                worker.stop()
+            assert len(smtp.mails) <= 61
+            db.session.remove()
+            db.engine.dispose()
+
+
+def owe(number: int) -> None:
+    make = Make()
+    with write():
+        person = make.person()
+        for _each in range(number):
+            make.message(Kind.SIGN_IN, person, facts={"link_token": "x", "code": "y"})
+    db.session.rollback()
+
+
+def end_leases() -> None:
+    """As if the time of the leases had passed."""
+    with write():
+        sending = sa.update(Message).where(Message.state == MessageState.SENDING)
+        db.session.execute(sending.values(not_before=NOON))
+
+
+def unsent() -> int:
+    found = sa.select(sa.func.count()).select_from(Message).where(Message.state != MessageState.SENT)
+    number = db.session.scalar(found) or 0
+    db.session.rollback()
+    return number
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
+
+
+# --- the disk is full (B3) -------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def full_disk(database: Database) -> Iterator[None]:
+    """No page of the database may be added; PostgreSQL is made to say what it says then (53100) at a mail's row."""
+    if database.kind == "postgresql":
+        with write():
+            db.session.execute(
+                sa.text(
+                    "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                    " RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$"
+                )
+            )
+            trigger = "CREATE TRIGGER full_disk BEFORE INSERT ON message FOR EACH ROW EXECUTE FUNCTION full_disk()"
+            db.session.execute(sa.text(trigger))
+        yield
+        with write():
+            db.session.execute(sa.text("DROP TRIGGER full_disk ON message"))
+            db.session.execute(sa.text("DROP FUNCTION full_disk()"))
+        return
+    limit = [db.session.execute(sa.text("PRAGMA page_count")).scalar_one()]
+    db.session.rollback()
+
+    def keep_small(connection: sa.Connection) -> None:
+        connection.connection.driver_connection.execute(f"PRAGMA max_page_count={limit[0]}").close()
+
+    sa.event.listen(db.engine, "begin", keep_small)
+    yield
+    limit[0] = 1_000_000
+    with write():
+        pass
+    sa.event.remove(db.engine, "begin", keep_small)
+
+
+def test_while_the_disk_is_full_writes_are_refused_whole_and_reads_go_on(
+    app: Flask, database: Database, client: Visitor, make: Make
+) -> None:
+    talk = make.event(places_on_site=500)
+    path = f"/events/{talk.slug}"
+    db.session.rollback()
+    with full_disk(database):
+        signed_up, status = 0, 303
+        while status == 303:  # what pages are there already may still be filled
+            status = sign_up(client, path, signed_up).status_code
+            signed_up += status == 303
+            assert signed_up < 200
+        assert (status, rows()) == (503, (signed_up, signed_up))
+        assert client.get(path).status_code == 200
+    assert sign_up(client, path, 500).status_code == 303
+    assert rows() == (signed_up + 1, signed_up + 1)
+
+
+def sign_up(client: Visitor, path: str, number: int) -> TestResponse:
+    typed = {"name": "Ada", "email": f"p{number}@behoerde.example", "agency": "Landesamt für Beispiele " * 4}
+    return client.submit(path, typed, form=f"{path}/signup")
+
+
+def rows() -> tuple[int, int]:
+    db.session.rollback()
+    tables = (Registration, Message)
+    people, mails = (db.session.scalar(sa.select(sa.func.count()).select_from(table)) or 0 for table in tables)
+    return people, mails

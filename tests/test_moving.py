@@ -1,6 +1,10 @@
-"""Everything carried from one kind of database to the other and back, compared, and usable there."""
+"""Everything carried from one kind of database to the other and back, compared, and usable there.
+
+MOVED says how many registrations are carried beside the demo.
+"""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,12 +14,15 @@ from flask import Flask
 
 from tests.databases import Database
 from tests.factories import NOON, Make
+from tests.figures import Figure
 from tests.mail.worlds import change, owed
-from whatsnext import moving, tables
+from whatsnext import demo, jobs, moving, tables
 from whatsnext.db import db, write
-from whatsnext.models import Kind, Person
+from whatsnext.mail.deliver import Courier
+from whatsnext.models import Event, Kind, Person, Registration, Status
 
 Target = Callable[[], str]
+MOVED = int(os.environ.get("MOVED", "300"))
 
 
 @pytest.fixture
@@ -69,6 +76,54 @@ def test_all_rows_arrive_and_both_sides_have_the_same_check_sums(app: Flask, dat
         "agency": 5,
         "rate_limit": 3,
     }
+
+
+def test_the_demo_and_many_registrations_are_equal_on_both_sides(
+    app: Flask, database: Database, target: str, make: Make, figure: Figure
+) -> None:
+    courier = Courier()
+    demo.fill(NOON, lambda: jobs.deliver_due(courier))
+    courier.close()
+    sign_up_many(make.event(places_on_site=MOVED))
+    moved = moving.move(app, target)
+    here, there = sums(database.url), sums(target)
+    figure(
+        "database moved",
+        rows=sum(each.rows for each in moved),
+        tables=len(moved),
+        differing=sum(here[name] != there[name] for name in here),
+    )
+    assert {each.table: each.rows for each in moved}["registration"] > MOVED
+    assert {each.table: each.checksum for each in moved} == here == there
+
+
+def sign_up_many(talk: Event) -> None:
+    people = [
+        {"email": f"p{n}@behoerde.example", "name": f"Ä {n}", "agency": "Amt", "language": "de", "created_at": NOON}
+        for n in range(MOVED)
+    ]
+    talk_id = talk.id
+    with write():
+        ids = db.session.scalars(sa.insert(Person).returning(Person.id, sort_by_parameter_order=True), people).all()
+        rows = [
+            {
+                "event_id": talk_id,
+                "person_id": person_id,
+                "arrival": number,
+                "mode": "on_site",
+                "status": Status.CONFIRMED,
+                "ref": f"moved{number}",
+                "reply_token": f"moved{number}",
+                "name": f"Ä {number}",
+                "agency": "Amt",
+                "language": "de",
+                "created_at": NOON,
+                "changed_at": NOON,
+            }
+            for number, person_id in enumerate(ids, 1)
+        ]
+        db.session.execute(sa.insert(Registration), rows)
+    db.session.rollback()
 
 
 @pytest.mark.usefixtures("filled")

@@ -249,6 +249,7 @@ def restore(app: Flask, file: Path, *, force: bool) -> tuple[Manifest, int]:
         db.engine.dispose()
     upgrade(app)
     with app.app_context(), write():
+        restored.forget_address()
         held = restored.hold_everything()
     return manifest, held
 

@@ -319,7 +319,7 @@ def _running(now: datetime) -> Iterator[Finding]:
     if number := delivery.braked():
         yield Finding("outbox", False, f"{number} mails to new addresses are held: release them on the delivery page")
     if held := sum(kind.number for kind in restored.held()):
-        yield Finding("outbox", False, f"{held} mails are held since a restore: run release")
+        yield Finding("outbox", False, f"{held} mails are held since a restore or a new BASE_URL: run release")
     backup = delivery.last_backup()
     if backup is None:
         yield Finding("backup", False, "none was ever taken: run backup every day")

@@ -95,6 +95,17 @@ def _read_clocks(app: Flask) -> None:
                 clocks.recompute(now)
 
 
+def _hold_if_moved(app: Flask) -> None:
+    """A copy of an installation sends nothing before someone has looked (safety.md O4)."""
+    settings: Settings = app.config["SETTINGS"]
+    with app.app_context(), write():
+        held = restored.hold_if_moved(settings.address)
+    if held:
+        click.echo(
+            f"BASE_URL is another one than before: {held} unsent mails are held. Look: python -m whatsnext release"
+        )
+
+
 # --- running ---------------------------------------------------------------------------------------------
 
 
@@ -102,6 +113,7 @@ def _read_clocks(app: Flask) -> None:
 def serve() -> None:
     """Serve the pages, with the worker inside unless WORKER=false."""
     app = _app()
+    _hold_if_moved(app)
     _read_clocks(app)
     with app.app_context():
         lines = [] if signin.organiser_has_signed_in() else _first_link(app)
@@ -133,6 +145,7 @@ def demo_() -> None:
 def worker() -> None:
     """Deliver mails and do what is due, without serving pages."""
     app = _app()
+    _hold_if_moved(app)
     _read_clocks(app)
     signal.signal(signal.SIGTERM, _end)
     click.echo("The worker runs. Stop it with Ctrl-C.")
@@ -234,12 +247,12 @@ def restore(file: Path, *, force: bool) -> None:
 @click.option("--drop", "act", flag_value="drop", help="give them up: they count as not delivered")
 @click.option("--invite-again", "act", flag_value="invite", help="mail everyone with a place the invitation once more")
 def release(kinds: tuple[str, ...], act: str | None) -> None:
-    """Show the mails held since a restore by kind and age; with --send or --drop settle them."""
+    """Show the mails held since a restore or a new BASE_URL by kind and age; with --send or --drop settle them."""
     app, now = _app(), clock.now()
     chosen = [Kind(kind) for kind in kinds] or list(Kind)
     with app.app_context():
         if act is None:
-            click.echo("\n".join(_held_lines(now)) or "No mail is held since a restore.")
+            click.echo("\n".join(_held_lines(now)) or "No mail is held since a restore or a change of BASE_URL.")
             return
         with write():
             if act == "invite":

@@ -25,7 +25,7 @@ from whatsnext.calendars import timezone
 from whatsnext.db import db, whole, write, written
 from whatsnext.inbox import Inbox
 from whatsnext.mail import deliver
-from whatsnext.models import JobRun, RateLimit, SignedIn, SignInLink
+from whatsnext.models import JobRun, MessageState, RateLimit, SignedIn, SignInLink
 from whatsnext.services import clocks, follows, holds, incoming, reminders
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,20 @@ def init_app(app: Flask) -> None:
             sa.event.listen(db.engine, "after_cursor_execute", _notify)
 
 
-def _notify(connection: sa.Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-    """Delivered by the server when the transaction commits, once however often it was asked for."""
-    if statement.startswith("INSERT INTO message "):
+def _notify(connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+    """Delivered by the server when the transaction commits, once however often it was asked for.
+
+    Also for mails that are owed again: released, resumed, tried once more.
+    """
+    if statement.startswith("INSERT INTO message ") or (
+        statement.startswith("UPDATE message ") and _makes_owed(parameters)
+    ):
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
+
+def _makes_owed(parameters: Any) -> bool:
+    rows = parameters if isinstance(parameters, (list, tuple)) else [parameters]
+    return any(row.get("state") == MessageState.OWED for row in rows)
 
 
 # --- periodic work ---------------------------------------------------------------------------------------
@@ -71,8 +81,13 @@ def clean_up(now: datetime) -> None:
     db.session.execute(sa.delete(SignedIn).where(SignedIn.started_at < now - SIGNED_IN_AT_MOST))
 
 
+def expire_holds(_now: datetime) -> None:
+    """Holds end by the database's clock, as leases do: a machine whose clock jumps lets none go early (R7)."""
+    holds.expire_holds(deliver.database_now())
+
+
 def remind(_now: datetime) -> None:
-    """Reminders go by the database's clock, as leases do: a machine whose clock jumps sends none early (R7)."""
+    """The same for reminders: none is sent early."""
     reminders.remind(deliver.database_now())
 
 
@@ -83,7 +98,7 @@ def read_clocks_anew(now: datetime) -> None:
 
 
 JOBS = (
-    Job("expire_holds", 20, holds.expire_holds),
+    Job("expire_holds", 20, expire_holds),
     Job("clean_up", 3600, clean_up),
     Job("forget_incoming", 3600, incoming.forget),
     Job(reminders.JOB, 60, remind),
@@ -205,6 +220,7 @@ class Worker:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._courier = deliver.Courier()
+        self._looked_back = False
         self._inbox = Inbox(app)
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._listener: _Listener | None = None
@@ -257,6 +273,9 @@ class Worker:
     def _round(self) -> None:
         """Everything that is due now. Whatever happens, the next round comes."""
         try:
+            if not self._looked_back:
+                whole(deliver.free_what_was_not_begun)
+                self._looked_back = True
             run_jobs()
             deliver_due(self._courier, self._stopping)
         except Exception:

@@ -12,8 +12,10 @@ from whatsnext.db import db, write
 from whatsnext.mail import maildir
 from whatsnext.mail.deliver import Courier
 from whatsnext.models import Event, Follow, Incoming, IncomingState, Mailing, Person, Reason, Registration, Status
-from whatsnext.services import events, follows, registrations, rescheduling, signup
+from whatsnext.services import events, follows, mailings, recipients, registrations, rescheduling, signup
 from whatsnext.services.drafts import Draft
+from whatsnext.services.mailings import Words
+from whatsnext.services.participants import Search
 from whatsnext.services.slots import Part
 from whatsnext.tokens import Purpose
 
@@ -184,6 +186,14 @@ def _organise(world: World) -> None:
         "message": f"{at}/message",
     }
     assert not db.session.scalars(select(Mailing.id)).all()
+    words, now = Words("Raum", "Guten Tag {name}, wir sind im Saal."), clock.now()
+    choice = recipients.Choice(talk.id, recipients.Act.MESSAGE, search=Search())
+    seal = recipients.seal(recipients.choose(choice), now, (words.subject, words.body))
+    organiser = db.session.scalars(select(Person).where(Person.email == demo.ORGANISER)).one()
+    with write():
+        mailing = mailings.send(talk.id, seal, words, organiser, now)
+        mailings.pause(talk.id, mailing.id, now)
+    world.organise["delivery of a message"] = f"{at}/messages/{mailing.id}"
 
 
 def _course(world: World) -> None:

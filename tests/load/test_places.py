@@ -1,5 +1,10 @@
-"""Two processes, one talk, everybody at the same moment (safety.md R1, R2, R5)."""
+"""Two processes, one talk, everybody at the same moment (safety.md R1, R2, R5).
 
+CROWD says how many people, CROWD_PLACES for how many places, CROWD_SEEDS how often, each time in another order.
+"""
+
+import os
+import random
 import threading
 import time
 from collections import Counter
@@ -19,8 +24,9 @@ from whatsnext.services.drafts import Draft
 
 pytestmark = pytest.mark.load
 
-PLACES = 30
-PEOPLE = 200
+PLACES = int(os.environ.get("CROWD_PLACES", "30"))
+PEOPLE = int(os.environ.get("CROWD", "200"))
+SEEDS = range(int(os.environ.get("CROWD_SEEDS", "1")))
 
 
 @pytest.fixture
@@ -84,24 +90,97 @@ def owed_by_registration(kind):
     return Counter(db.session.scalars(mails))
 
 
-def test_of_200_people_30_hold_places_and_170_wait_in_order_of_arrival(processes, talk, recorded):
-    addresses = processes()
+def shuffled(addresses, seed):
+    """Who comes to which process, and when of the first second."""
+    dice = random.Random(f"crowd {seed}")
     people = list(crowd(addresses, PEOPLE))
+    dice.shuffle(people)
+    waits = {person.email: dice.uniform(0, 1) if seed else 0 for person in people}
+    return people, waits
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_everybody_at_once_the_first_hold_places_and_the_rest_wait_in_order_of_arrival(
+    processes, talk, recorded, figure, seed
+):
+    addresses = processes()
+    people, waits = shuffled(addresses, seed)
     pages = opened(addresses, talk)
 
-    all_at_once(people, lambda person: person.sign_up(pages[person.address]))
+    def sign_up(person):
+        time.sleep(waits[person.email])
+        person.sign_up(pages[person.address])
 
-    answers = people[0].answers
-    assert set(answers) == {303, 409}
+    all_at_once(people, sign_up)
+
+    answers, model = people[0].answers, replayed()
+    figure(
+        "sign-ups at once", seeds=1, people=PEOPLE, places=PLACES, wrong=len(model.wrong), failures=failures(answers)
+    )
+    assert set(answers) <= {303, 409}
     assert answers[303] == PEOPLE
     assert standing(talk) == {
         Status.HELD: list(range(1, PLACES + 1)),
         Status.WAITING: list(range(PLACES + 1, PEOPLE + 1)),
     }
-    model = replayed()
     assert (model.wrong, model.most_taken, model.last_arrival) == ([], PLACES, PEOPLE)
     mails = owed_by_registration(Kind.CONFIRMATION_REQUEST)
     assert (len(mails), set(mails.values())) == (PEOPLE, {1})
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_places_added_and_given_up_meanwhile_are_all_taken_in_order(processes, talk, recorded, app, figure, seed):
+    """An organiser adds 30 while everybody signs up, and ten of those with a place give it up again."""
+    addresses = processes(worker=False)
+    people, waits = shuffled(addresses, seed)
+    pages = opened(addresses, talk)
+    gone = []
+
+    def sign_up(person):
+        time.sleep(waits[person.email])
+        answer = person.sign_up(pages[person.address])
+        if answer.status_code == 303 and len(gone) < 10:
+            gone.append(person.email)
+            answer = person.choose(mailed_link(app, person), "yes")
+            person.choose(f"{answer.location.partition('?')[0]}/cancel", "yes")
+
+    organiser = threading.Thread(target=add_30_places, args=(app, talk.id, people[0].answers), daemon=True)
+    organiser.start()
+    all_at_once(people, sign_up)
+    organiser.join(PATIENCE)
+
+    model, seen, answers = replayed(), standing(talk), people[0].answers
+    taken = sum(len(seen.get(status, [])) for status in (Status.HELD, Status.CONFIRMED))
+    figure(
+        "sign-ups, places and cancellations at once",
+        seeds=1,
+        people=PEOPLE,
+        places=PLACES + 30,
+        wrong=len(model.wrong),
+        failures=failures(answers),
+    )
+    assert max(answers) < 500
+    assert (len(gone), len(seen[Status.CANCELLED])) == (10, 10)
+    assert (model.wrong, model.capacity["on_site"], taken) == ([], PLACES + 30, PLACES + 30)
+
+
+def failures(answers):
+    return sum(number for status, number in answers.items() if status >= 500)
+
+
+def add_30_places(app, event_id, answers):
+    with app.app_context():
+        while answers[303] < PEOPLE // 3:
+            time.sleep(0.02)
+        more_places(event_id, 30)
+        db.session.remove()
+
+
+def more_places(event_id, number):
+    with write():
+        event = db.session.get_one(Event, event_id)
+        draft = replace(Draft.of(event), capacity_on_site=event.capacity_on_site + number)
+        rescheduling.save_silently(event_id, draft, event.version, clock.now())
 
 
 def test_places_given_up_refused_lapsed_and_added_go_to_those_who_came_first(processes, talk, recorded, app):
@@ -151,10 +230,7 @@ def add_places(app, event_id, answers):
         for changes in (PEOPLE * 3 // 4, PEOPLE * 3 // 2):
             while answers[303] < changes:
                 time.sleep(0.05)
-            with write():
-                event = db.session.get_one(Event, event_id)
-                draft = replace(Draft.of(event), capacity_on_site=event.capacity_on_site + 10)
-                rescheduling.save_silently(event_id, draft, event.version, clock.now())
+            more_places(event_id, 10)
             with write():
                 holds.expire_holds(clock.now() + timedelta(hours=2))
         db.session.remove()

@@ -349,7 +349,7 @@ def survived(request: pytest.FixtureRequest) -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize("use_case", USE_CASES, ids=lambda use_case: use_case.__name__)
-def test_a_fault_after_any_statement_leaves_everything_as_it_was(make, use_case, survived):
+def test_a_fault_after_any_statement_leaves_everything_as_it_was(make, use_case, survived, figure):
     act = use_case(make)
     db.session.rollback()
     before, faults, struck = everything(), 0, True
@@ -361,6 +361,7 @@ def test_a_fault_after_any_statement_leaves_everything_as_it_was(make, use_case,
             faults += 1
             assert everything() == before, f"after statement {faults}"
     survived.append(faults)
+    figure("statements with a fault", use_cases=1, faults=faults)
     assert faults > 2
     assert everything() != before, "without a fault the use case changes something"
 

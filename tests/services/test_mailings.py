@@ -1,3 +1,4 @@
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -6,8 +7,9 @@ import sqlalchemy as sa
 from tests.factories import NOON
 from whatsnext.db import db, write
 from whatsnext.errors import NotFound, RecipientsChanged
+from whatsnext.mail import deliver
 from whatsnext.models import CancelledBy, Kind, Mailing, Message, MessageState, Mode, Status
-from whatsnext.services import invitations, mailings, recipients
+from whatsnext.services import invitations, mailings, outbox, recipients
 from whatsnext.services.mailings import Words
 from whatsnext.services.participants import Search, Show
 from whatsnext.services.recipients import Act, Choice
@@ -156,21 +158,106 @@ def test_any_failed_mail_about_a_registration_finds_its_words_again(make, owed):
         mailings.retry_one(gone, mails[0].id, NOON)
 
 
-def test_stopping_leaves_unsent_what_has_not_gone(make):
+@pytest.fixture
+def under_way(make):
+    """A mailing to six: sent, on the wire, claimed only, put off, waiting, waiting."""
     talk = make.event()
-    for _each in range(3):
+    for _each in range(6):
         make.registration(talk)
     mailing = send(talk, make.organiser())
-    sent, sending, waiting = db.session.scalars(sa.select(Message).order_by(Message.id)).all()
+    mails = list(db.session.scalars(sa.select(Message).order_by(Message.id)))
+    states = (MessageState.SENT, MessageState.SENDING, MessageState.SENDING, MessageState.DEFERRED)
     with write():
-        sent.state, sending.state = MessageState.SENT, MessageState.SENDING
+        for mail, state in zip(mails, states, strict=False):
+            mail.state = state
+            mail.not_before = LATER if state is not MessageState.SENT else NOON
+        mails[1].raw = b"on the wire"
+    return talk, mailing, mails
+
+
+LATER = NOON + timedelta(minutes=5)
+THE_STATES = (MessageState.SENT, *[MessageState.HELD] * 5)
+
+
+def test_what_is_paused_goes_on_when_it_is_resumed(under_way):
+    talk, mailing, mails = under_way
+    with write():
+        assert mailings.pause(talk.id, mailing.id, NOON) == 5
+    assert tuple(mail.state for mail in mails) == THE_STATES
+    seen = mailings.delivery(talk.id, mailing.id)
+    assert (seen.sent, seen.waiting, seen.later, seen.paused, seen.all, seen.running) == (1, 0, 0, 5, 6, False)
+    tomorrow = NOON + timedelta(days=1)
+    with write():
+        assert mailings.resume(talk.id, mailing.id, tomorrow) == 5
+    assert [mail.state for mail in mails] == [MessageState.SENT, *[MessageState.OWED] * 5]
+    assert [mail.not_before for mail in mails] == [NOON, LATER, NOON, LATER, NOON, NOON]
+    assert {mail.error for mail in mails} == {""}
+    assert {mail.best_before for mail in mails[1:]} == {tomorrow + timedelta(hours=48)}
+    with write():
+        assert mailings.resume(talk.id, mailing.id, tomorrow) == 0
+
+
+def test_a_worker_sends_nothing_that_is_paused_and_keeps_what_went_out_meanwhile(make, sent, smtp):
+    """Claimed by a worker, then paused: one was on the wire, the other one had not begun."""
+    talk = make.event()
+    first, second = make.registration(talk), make.registration(talk)
+    mailing = send(talk, make.organiser())
+    with write():
+        on_the_wire, claimed = deliver.claim(2)
+    with write():
+        parcel = deliver.prepare(on_the_wire, NOON)
+    with contextlib.closing(deliver.Courier()) as courier:
+        courier.carry(parcel)
+    with write():
+        mailings.pause(talk.id, mailing.id, NOON)
+    with write():
+        assert deliver.prepare(claimed, NOON) is None
+        assert deliver.sent(on_the_wire, NOON)
+    with write():
+        assert not deliver.put_off(claimed, deliver.LATER), "a mail put off would go out by itself"
+    assert sent() == []
+    with write():
+        mailings.resume(talk.id, mailing.id, NOON)
+    assert [mail.recipients for mail in sent()] == [[second.person.email]]
+    assert [mail.recipients for mail in smtp.mails] == [[first.person.email], [second.person.email]]
+
+
+def test_stopping_leaves_unsent_what_has_not_gone(under_way):
+    talk, mailing, mails = under_way
+    with write():
+        mailings.pause(talk.id, mailing.id, NOON)
+    with write():
+        assert mailings.stop(talk.id, mailing.id, NOON) == 5
+    assert [mail.state for mail in mails] == [MessageState.SENT, *[MessageState.SUPERSEDED] * 5]
+    assert {(mail.error, mail.settled_at) for mail in mails[1:]} == {(mailings.STOPPED, NOON)}
+    assert [mail.facts for mail in mails[1:]] == [{}] * 5
+    seen = mailings.delivery(talk.id, mailing.id)
+    assert (seen.dropped, seen.paused, seen.running) == (5, 0, False)
+
+
+def test_what_a_worker_had_claimed_stays_unsent_too(make, sent):
+    talk = make.event()
+    make.registration(talk)
+    mailing = send(talk, make.organiser())
+    with write():
+        (claimed,) = deliver.claim(1)
     with write():
         assert mailings.stop(talk.id, mailing.id, NOON) == 1
-    assert [mail.state for mail in (sent, sending, waiting)] == [
-        MessageState.SENT,
-        MessageState.SENDING,
-        MessageState.SUPERSEDED,
-    ]
+    with write():
+        assert deliver.prepare(claimed, NOON) is None
+        assert not deliver.put_off(claimed, deliver.LATER)
+    assert sent() == []
+
+
+def test_pausing_leaves_other_mails_alone(make, under_way):
+    talk, mailing, _mails = under_way
+    other = make.message(Kind.INVITATION, make.registration(talk))
+    held = make.message(Kind.INVITATION, make.registration(talk), state=MessageState.HELD)
+    with write():
+        mailings.pause(talk.id, mailing.id, NOON)
+        assert outbox.release_held(NOON) == 1
+    assert (other.state, held.state) == (MessageState.OWED, MessageState.OWED)
+    assert mailings.delivery(talk.id, mailing.id).paused == 5
 
 
 def test_a_mailing_is_found_through_its_own_talk_only(make):
@@ -183,6 +270,8 @@ def test_a_mailing_is_found_through_its_own_talk_only(make):
         lambda: mailings.retry(other.id, mailing.id, 1, NOON),
         lambda: mailings.retry(talk.id, mailing.id, foreign.id, NOON),
         lambda: mailings.stop(other.id, mailing.id, NOON),
+        lambda: mailings.pause(other.id, mailing.id, NOON),
+        lambda: mailings.resume(other.id, mailing.id, NOON),
     ):
         with pytest.raises(NotFound), write():
             act()

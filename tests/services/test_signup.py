@@ -293,6 +293,14 @@ def test_an_unproved_address_gets_three_mails_an_hour_and_ten_a_day(make):
     assert (sum(at < NOON + HOUR for at in sent), len(sent)) == (3, 10)
 
 
+def test_a_stranger_gets_three_mails_for_fifty_sign_ups(make, figure):
+    for number in range(50):
+        sign_up(make.event(), replace(ADA, form_key=f"k{number}"), now=NOON + timedelta(minutes=number))
+    mails = len(db.session.scalars(select(Message.id)).all())
+    figure("sign-ups for one stranger", sign_ups=50, mails=mails)
+    assert mails == 3
+
+
 def test_the_brake_holds_mails_to_new_addresses(make_app, make):
     slug = make.event(places_on_site=9).slug
     db.session.rollback()

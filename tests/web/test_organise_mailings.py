@@ -258,6 +258,38 @@ def test_sending_can_be_stopped(client, owed, talk, mailing):
     assert "nicht gesendet: 3" in client.page(address).text
 
 
+def test_sending_can_be_paused_and_resumed(client, owed, talk, mailing):
+    address = f"/organise/events/{talk.id}/messages/{mailing.id}"
+    assert client.submit(address, form="pause").status_code == 303
+    page = client.page(address)
+    assert owed() == []
+    assert "Angehalten. Es geht nichts mehr hinaus, bis Sie fortsetzen." in page.text
+    assert "angehalten: 3" in page.text
+    assert ("data-poll" in page.html, "http-equiv" in page.html) == (False, False)
+    assert client.submit(page, form="resume").status_code == 303
+    page = client.page(address)
+    assert len(owed()) == 3
+    assert "wartet: 3" in page.text
+    assert ("angehalten" in page.text, "data-poll" in page.html) == (False, True)
+
+
+def test_what_is_paused_can_be_stopped(client, owed, talk, mailing):
+    address = f"/organise/events/{talk.id}/messages/{mailing.id}"
+    client.submit(address, form="pause")
+    assert client.submit(address, form="stop").status_code == 303
+    page = client.page(address)
+    assert "nicht gesendet: 3" in page.text
+    assert [form.action for form in page.forms if "/messages/" in form.action] == []
+
+
+def test_the_delivery_of_a_message_is_paused_by_organisers_only(app, make, talk, mailing, owed):
+    visitor = app.test_client()
+    visitor.sign_in(make.person())
+    for act in ("pause", "resume", "stop"):
+        assert visitor.post(f"/organise/events/{talk.id}/messages/{mailing.id}/{act}").status_code == 403
+    assert len(owed()) == 3
+
+
 def test_a_delivery_is_found_under_its_own_talk_only(make, client, talk, mailing):
     other = make.event()
     assert client.page(f"/organise/events/{other.id}/messages/{mailing.id}").status == 404

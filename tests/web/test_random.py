@@ -115,10 +115,11 @@ class Attacker:
 
 
 @pytest.mark.parametrize("world", range(-(-REQUESTS // WORLD_LASTS)))
-def test_no_random_request_is_answered_by_a_failure_of_ours(make_app, world):
+def test_no_random_request_is_answered_by_a_failure_of_ours(make_app, world, figure):
     app = make_app(mail_server="", mail_default_sender="", demo=True, exit_networks=["127.0.0.0/8"])
     with app.app_context():
         attacker = Attacker(app, random.Random(f"{SEED} {world}"))
         attacker.attack(min(WORLD_LASTS, REQUESTS - world * WORLD_LASTS))
     print(f"seed {SEED}, world {world}: {dict(sorted(attacker.answers.items()))}")
+    figure("random requests", requests=attacker.answers.total(), failures=len(attacker.failures))
     assert attacker.failures == [], f"seed {SEED}, world {world}"

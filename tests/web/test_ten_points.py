@@ -332,7 +332,7 @@ def exhaust(app, allowance):
 
 @LANGUAGES
 @pytest.mark.parametrize("kind", list(Kind))
-def test_9_a_robot_behind_every_link_of_every_mail_changes_nothing(app, make, sent, kind, language):
+def test_9_a_robot_behind_every_link_of_every_mail_changes_nothing(app, make, sent, kind, language, figure):
     """It opens each link ten times and submits each form there as it was served, with cookies and without."""
     given = {}
     if kind is Kind.SIGN_IN:
@@ -348,7 +348,9 @@ def test_9_a_robot_behind_every_link_of_every_mail_changes_nothing(app, make, se
             robot.scan(scanner, path)
             for _ in range(10):
                 assert scanner.get(path).status_code < 500
-    assert robot.rows() == before
+    after = robot.rows()
+    figure("scanner robot", mails=1, links=len(paths), effects=int(after != before))
+    assert after == before
     assert paths or kind in (Kind.SECURITY_NOTICE, Kind.BARRIER_REPORT, Kind.FORWARD)
 
 

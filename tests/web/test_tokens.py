@@ -79,7 +79,7 @@ def test_every_purpose_is_tried(keys):
 
 
 @pytest.mark.parametrize("purpose", list(LOCKS))
-def test_an_address_opens_to_secrets_of_its_own_purpose_only(app, keys, purpose):
+def test_an_address_opens_to_secrets_of_its_own_purpose_only(app, keys, purpose, figure):
     before, form = robot.rows(), keys[1][Purpose.FORM]
     for lock in LOCKS[purpose]:
         for other, token in keys[1].items():
@@ -90,6 +90,7 @@ def test_an_address_opens_to_secrets_of_its_own_purpose_only(app, keys, purpose)
                 answers += [visitor.post(lock.format(token), data=data)]
             for answer in answers:
                 refused = answer.status_code in (400, 404, 405)
+                figure("token pairs", pairs=1, wrong=int(refused is (other is purpose)))
                 assert refused is (other is not purpose), (lock, other, answer.status_code)
     assert robot.rows() == before
 
@@ -304,7 +305,7 @@ TARGETS = (
 GOOD = ("/", "/themes", "/en/themes", "/themes?x=1", "/report-barrier?page=/themes", "/en", "/organise/")
 
 
-def test_nothing_but_a_page_of_ours_is_gone_to(app, make, house):
+def test_nothing_but_a_page_of_ours_is_gone_to(app, make, house, figure):
     assert len(set(TARGETS)) >= 60
     visitor = house.visitor(app, "sign out")
     look = house.visitor(app, "appearance")
@@ -313,6 +314,7 @@ def test_nothing_but_a_page_of_ours_is_gone_to(app, make, house):
         assert visitor.get("/sign-in", query_string={"next": target}).location == "/my-registrations", target
         data = {"csrf_token": form.form("/appearance").values["csrf_token"], "appearance": "dark", "next": target}
         location = look.post("/appearance", data=data).location or "/"
+        figure("redirects", payloads=1, followed=int(location not in ("/", "/themes")))
         assert location in ("/", "/themes"), target
     for target in GOOD:
         assert visitor.get("/sign-in", query_string={"next": target}).location.rstrip("/") == target.rstrip("/")

@@ -215,10 +215,10 @@ def _settle(message: Message, state: MessageState, now: datetime, error: str) ->
 
 
 def sent(claimed: Claim, now: datetime) -> bool:
-    """The server took it. What was superseded while it went out was sent all the same."""
+    """The server took it. What was superseded, or paused, while it went out was sent all the same."""
     return _mark(
         claimed,
-        (MessageState.SENDING, MessageState.SUPERSEDED),
+        (MessageState.SENDING, MessageState.SUPERSEDED, MessageState.HELD),
         state=MessageState.SENT,
         settled_at=now,
         error="",
@@ -246,6 +246,22 @@ def give_back(claims: Collection[Claim]) -> None:
     now = database_now()
     for each in claims:
         _mark(each, (MessageState.SENDING,), state=MessageState.OWED, not_before=now, tries=each.tries - 1)
+
+
+def free_what_was_not_begun() -> int:
+    """Rows that somebody claimed and has not composed yet: due at once. Returns how many.
+
+    A worker that was killed has left such rows behind. If it lives, it finds that they are not its any more; nothing of
+    them has gone out. What is composed may be on the wire: it stays lent until its lease ends.
+    """
+    freed = db.session.execute(
+        sa.update(Message)
+        .where(Message.state == MessageState.SENDING, Message.raw.is_(None))
+        .values(state=MessageState.OWED, not_before=database_now())
+        .returning(Message.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(freed.all())
 
 
 def _mark(claimed: Claim, states: tuple[MessageState, ...], **values: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy.orm import defer, joinedload
 from whatsnext import i18n
 from whatsnext.db import db
 from whatsnext.errors import NotFound
-from whatsnext.models import Event, Kind, Mailing, Message, MessageState, Mode, Person, Registration
+from whatsnext.models import UNSETTLED, Event, Kind, Mailing, Message, MessageState, Mode, Person, Registration
 from whatsnext.services import invitations, outbox, parts, recipients, waiting_list
 from whatsnext.services.recipients import Act, Recipients
 
@@ -29,7 +30,16 @@ PLACEHOLDERS = {
 }
 PLACEHOLDER = re.compile("{(" + "|".join(PLACEHOLDERS) + ")}")
 WAITING_TO_GO = (MessageState.OWED, MessageState.SENDING, MessageState.HELD)
-CAN_BE_STOPPED = (MessageState.OWED, MessageState.DEFERRED, MessageState.HELD)
+CAN_BE_PAUSED = (MessageState.OWED, MessageState.SENDING, MessageState.DEFERRED)
+
+
+def _(text: str) -> str:
+    """Marks a text for the catalogue: it is stored in English and translated by whoever shows it."""
+    return text
+
+
+PAUSED = _("Paused by an organiser.")
+STOPPED = _("Stopped by an organiser.")
 
 
 @dataclass(frozen=True)
@@ -46,18 +56,19 @@ class Words:
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a mailing stands: how many mails were sent, wait, are tried again later, failed, were not sent."""
+    """How a mailing stands: how many mails were sent, wait, are tried later, are paused, failed, were not sent."""
 
     mailing: Mailing
     sent: int
     waiting: int
     later: int
+    paused: int
     failed: int
     dropped: int
 
     @property
     def all(self) -> int:
-        return self.sent + self.waiting + self.later + self.failed + self.dropped
+        return self.settled + self.waiting + self.later + self.paused
 
     @property
     def settled(self) -> int:
@@ -126,16 +137,22 @@ def delivery(event_id: int, mailing_id: int) -> Delivery:
     """How a mailing of this talk stands. Raises NotFound for one of another talk. Two queries."""
     mailing = _one(event_id, mailing_id)
     rows = db.session.execute(
-        sa.select(Message.state, sa.func.count().label("number"))
+        sa.select(
+            Message.state,
+            sa.func.count().label("number"),
+            sa.func.sum(sa.case((Message.error == PAUSED, 1), else_=0)).label("paused"),
+        )
         .where(Message.mailing_id == mailing.id)
         .group_by(Message.state)
-    )
+    ).all()
     counts: dict[MessageState, int] = {row.state: row.number for row in rows}
+    paused = sum(row.paused for row in rows if row.state is MessageState.HELD)
     return Delivery(
         mailing,
         sent=counts.get(MessageState.SENT, 0),
-        waiting=sum(counts.get(state, 0) for state in WAITING_TO_GO),
+        waiting=sum(counts.get(state, 0) for state in WAITING_TO_GO) - paused,
         later=counts.get(MessageState.DEFERRED, 0),
+        paused=paused,
         failed=counts.get(MessageState.FAILED, 0),
         dropped=counts.get(MessageState.LAPSED, 0) + counts.get(MessageState.SUPERSEDED, 0),
     )
@@ -168,20 +185,61 @@ def retry_one(registration: Registration, message_id: int, now: datetime) -> Non
     _try_again(Message.registration_id == registration.id, message_id, now)
 
 
-def stop(event_id: int, mailing_id: int, now: datetime) -> int:
-    """Send nothing more of this mailing; what is being handed over this moment still goes. Returns how many stay.
+def pause(event_id: int, mailing_id: int, now: datetime) -> int:
+    """Send nothing more of this mailing until it is resumed. Returns how many mails wait. Raises NotFound.
 
-    Raises NotFound.
+    The one that is being handed over this moment still goes. What was claimed and not begun is free again at once, what
+    may be on the wire only after its lease (safety.md O2).
     """
+    free = sa.case(
+        (sa.and_(Message.state == MessageState.SENDING, Message.raw.is_(None)), now), else_=Message.not_before
+    )
+    return _change(_one(event_id, mailing_id), CAN_BE_PAUSED, state=MessageState.HELD, error=PAUSED, not_before=free)
+
+
+def resume(event_id: int, mailing_id: int, now: datetime) -> int:
+    """Send on what was paused, with as much time as at the beginning. Returns how many mails. Raises NotFound."""
     mailing = _one(event_id, mailing_id)
-    stopped = db.session.execute(
+    event = db.session.get_one(Event, event_id)
+    resumed = db.session.execute(
         sa.update(Message)
-        .where(Message.mailing_id == mailing.id, Message.state.in_(CAN_BE_STOPPED))
-        .values(state=MessageState.SUPERSEDED, raw=None, settled_at=now)
+        .where(*_paused(mailing))
+        .values(state=MessageState.OWED, error="", best_before=outbox.usual_best_before(event, now))
         .returning(Message.id)
         .execution_options(synchronize_session=False)
     )
-    return len(stopped.all())
+    return len(resumed.all())
+
+
+def stop(event_id: int, mailing_id: int, now: datetime) -> int:
+    """Send nothing more of this mailing, ever; the one that is being handed over this moment still goes.
+
+    Returns how many stay unsent. Raises NotFound.
+    """
+    gone: dict[str, object] = {
+        "state": MessageState.SUPERSEDED,
+        "error": STOPPED,
+        "raw": None,
+        "facts": {},
+        "settled_at": now,
+    }
+    return _change(_one(event_id, mailing_id), UNSETTLED, **gone)
+
+
+def _change(mailing: Mailing, states: Collection[MessageState], **values: object) -> int:
+    """Change its mails in these states, at once; a worker that had claimed one finds that it is not its any more."""
+    changed = db.session.execute(
+        sa.update(Message)
+        .where(Message.mailing_id == mailing.id, Message.state.in_(states))
+        .values(**values)
+        .returning(Message.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(changed.all())
+
+
+def _paused(mailing: Mailing) -> tuple[sa.ColumnElement[bool], ...]:
+    return (Message.mailing_id == mailing.id, Message.state == MessageState.HELD, Message.error == PAUSED)
 
 
 def _try_again(whose: sa.ColumnElement[bool], message_id: int, now: datetime) -> None:

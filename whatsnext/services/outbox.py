@@ -59,7 +59,7 @@ def owe(
         sequence=sequence,
         created_at=now,
         not_before=now,
-        best_before=best_before or _best_before(event, now),
+        best_before=best_before or usual_best_before(event, now),
         message_id=new_message_id(),
     )
     db.session.add(message)
@@ -74,7 +74,7 @@ def row(kind: Kind, now: datetime, event: Event, **columns: Any) -> dict[str, An
         "event_id": event.id,
         "created_at": now,
         "not_before": now,
-        "best_before": _best_before(event, now),
+        "best_before": usual_best_before(event, now),
         "tries": 0,
         "unproved": False,
         "subject": "",
@@ -155,7 +155,7 @@ def take_unsent(
 def release_held(now: datetime) -> int:
     """Let the mails go that the brake has held. Returns how many; those past their best-before lapse later.
 
-    What a restore holds has its reason in `error` and stays (services/restored.py).
+    What is held for another reason has it in `error` and stays (services/restored.py, services/mailings.py).
     """
     result = db.session.execute(
         sa.update(Message)
@@ -176,7 +176,7 @@ def retry_failed(message_id: int, event_id: int, now: datetime) -> None:
     if message is None:
         raise NotFound
     message.state, message.not_before, message.tries, message.error = MessageState.OWED, now, 0, ""
-    message.best_before = max(message.best_before, _best_before(message.event, now))
+    message.best_before = max(message.best_before, usual_best_before(message.event, now))
 
 
 def _enough(person: Person, now: datetime) -> bool:
@@ -204,7 +204,8 @@ def _braked(now: datetime) -> bool:
     return (db.session.scalar(sa.select(sa.func.count()).select_from(recent.subquery())) or 0) >= limit
 
 
-def _best_before(event: Event | None, now: datetime) -> datetime:
+def usual_best_before(event: Event | None, now: datetime) -> datetime:
+    """48 hours from now, or when the talk ends if that is sooner and still to come."""
     ends = event.ends_at if event and event.ends_at else None
     return min(now + LONGEST, ends) if ends and ends > now else now + LONGEST
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload
 
 from whatsnext.db import db
 from whatsnext.models import Event, EventState, Kind, Message, MessageState, Mode, Registration, Series, Status, Theme
-from whatsnext.services import catalogue, incoming, pages, participants, restored, waiting_list
+from whatsnext.services import catalogue, incoming, mailings, pages, participants, waiting_list
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.participants import Show
 from whatsnext.services.waiting_list import Places
@@ -179,14 +179,14 @@ def _undelivered(now: datetime) -> list[ToDo]:
 
 
 def _held() -> list[ToDo]:
-    """Mails that wait for someone to let them go: held by the brake, or since a restore."""
+    """Mails that wait for someone to let them go: held by the brake, or by services/restored.py with the reason."""
     rows = db.session.execute(
         sa.select(Message.error, sa.func.count())
-        .where(Message.state == MessageState.HELD)
+        .where(Message.state == MessageState.HELD, Message.error != mailings.PAUSED)
         .group_by(Message.error)
         .order_by(Message.error)
     )
-    return [ToDo(Need.RESTORED if error == restored.HELD else Need.HELD, number=number) for error, number in rows]
+    return [ToDo(Need.RESTORED if error else Need.HELD, number=number) for error, number in rows]
 
 
 def _lost_reports(now: datetime) -> int:

@@ -1,7 +1,9 @@
-"""After a restore: nothing goes out until someone has looked, and what goes out then wins in every calendar (O4).
+"""After a restore or on a copy: nothing goes out until someone has looked, and what does wins in every calendar (O4).
 
 Between the backup and the restore mails may have gone out that the database no longer knows of. So everything unsent is
 held, each with a new Message-ID, and the next SEQUENCE of every talk lies far above any that may have been sent.
+The same where the installation has another address than at its last start: it may be a copy, and the original goes on
+sending.
 """
 
 from __future__ import annotations
@@ -9,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
+from config import LOOPBACK_NAMES
+from whatsnext import tokens
 from whatsnext.db import db
-from whatsnext.models import UNSETTLED, Event, EventState, Kind, Message, MessageState, Registration, Status
+from whatsnext.models import UNSETTLED, Event, EventState, JobRun, Kind, Message, MessageState, Registration, Status
 from whatsnext.services import invitations, outbox, reminders
 
 FAR_ABOVE = 1000
@@ -26,12 +32,16 @@ def _(text: str) -> str:
 
 
 HELD = _("Held back because a backup was restored.")
+MOVED = _("Held back because the address of this installation has changed.")
 DROPPED = _("Dropped after a backup was restored.")
+REASONS = (HELD, MOVED)
+ADDRESS = "address"
+"""Which address this database was last used under: a mark in job_run, as a number that stands for it."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """How many mails of one kind are held since a restore, and when the oldest and the newest were owed."""
+    """How many mails of one kind are held since then, and when the oldest and the newest were owed."""
 
     kind: Kind
     number: int
@@ -39,7 +49,29 @@ class Held:
     newest: datetime
 
 
-def hold_everything() -> int:
+def hold_if_moved(address: str) -> int:
+    """Hold everything if this database was last used under another address. Call inside `write()` at each start.
+
+    All addresses of this machine alone are one: another port is no other installation. Returns how many are held.
+    """
+    name = urlsplit(address).hostname or ""
+    place = "loopback" if name in LOOPBACK_NAMES else address.rstrip("/")
+    mark = int(tokens.digest(place)[:15], 16)
+    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    db.session.execute(insert(JobRun).values(name=ADDRESS, slot=mark).on_conflict_do_nothing())
+    row = db.session.get_one(JobRun, ADDRESS, with_for_update=True, populate_existing=True)
+    if row.slot == mark:
+        return 0
+    row.slot = mark
+    return hold_everything(MOVED)
+
+
+def forget_address() -> None:
+    """What is restored is held already, whatever address it comes from."""
+    db.session.execute(sa.delete(JobRun).where(JobRun.name == ADDRESS))
+
+
+def hold_everything(reason: str = HELD) -> int:
     """Hold what is unsent and raise SEQUENCE. Call inside `write()` on a database just restored. Returns how many.
 
     A registration's own SEQUENCE stays unless a mail for it is held: answers to what its calendar shows still count.
@@ -65,7 +97,7 @@ def hold_everything() -> int:
             "id": message_id,
             "state": MessageState.HELD,
             "raw": None,
-            "error": HELD,
+            "error": reason,
             "message_id": outbox.new_message_id(),
             "sequence": None if sequence is None else sequence + FAR_ABOVE,
         }
@@ -77,10 +109,10 @@ def hold_everything() -> int:
 
 
 def held() -> list[Held]:
-    """What is held since a restore, by kind. Reads, one query."""
+    """What is held since a restore or a change of the address, by kind. Reads, one query."""
     rows = db.session.execute(
         sa.select(Message.kind, sa.func.count(), sa.func.min(Message.created_at), sa.func.max(Message.created_at))
-        .where(Message.state == MessageState.HELD, Message.error == HELD)
+        .where(Message.state == MessageState.HELD, Message.error.in_(REASONS))
         .group_by(Message.kind)
         .order_by(Message.kind)
     )
@@ -100,7 +132,7 @@ def drop(now: datetime, kinds: Collection[Kind] = tuple(Kind)) -> int:
 
 def _settle(kinds: Collection[Kind], values: dict[str, object]) -> int:
     ours = sa.update(Message).where(
-        Message.state == MessageState.HELD, Message.error == HELD, Message.kind.in_(list(kinds))
+        Message.state == MessageState.HELD, Message.error.in_(REASONS), Message.kind.in_(list(kinds))
     )
     changed = ours.values(**values).returning(Message.id).execution_options(synchronize_session=False)
     return len(db.session.execute(changed).all())

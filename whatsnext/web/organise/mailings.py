@@ -67,6 +67,18 @@ def mailing_retry(event_id: int, mailing_id: int, message_id: int) -> ResponseRe
     return _do(event_id, mailing_id, done, lambda now: mailings.retry(event_id, mailing_id, message_id, now))
 
 
+@bp.post("/events/<int:event_id>/messages/<int:mailing_id>/pause")
+def mailing_pause(event_id: int, mailing_id: int) -> ResponseReturnValue:
+    done = _("Paused. Nothing more goes out until you resume.")
+    return _do(event_id, mailing_id, done, lambda now: mailings.pause(event_id, mailing_id, now))
+
+
+@bp.post("/events/<int:event_id>/messages/<int:mailing_id>/resume")
+def mailing_resume(event_id: int, mailing_id: int) -> ResponseReturnValue:
+    done = _("Sending goes on.")
+    return _do(event_id, mailing_id, done, lambda now: mailings.resume(event_id, mailing_id, now))
+
+
 @bp.post("/events/<int:event_id>/messages/<int:mailing_id>/stop")
 def mailing_stop(event_id: int, mailing_id: int) -> ResponseReturnValue:
     done = _("Stopped. What has not been sent stays unsent.")

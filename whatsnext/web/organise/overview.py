@@ -159,8 +159,8 @@ def _incoming(n: int) -> Line:
 
 def _held_since_restore(n: int) -> Line:
     sentence = ngettext(
-        "%(num)s mail is held back, because a backup was restored.",
-        "%(num)s mails are held back, because a backup was restored.",
+        "%(num)s mail is held back, because a backup was restored or the address has changed.",
+        "%(num)s mails are held back, because a backup was restored or the address has changed.",
         n,
     )
     return Line(sentence, _("Look at the mails"), url_for(".delivery_page"))

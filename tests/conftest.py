@@ -51,6 +51,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("database", kinds, indirect=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes (`-n`), those that need most of the machine follow each other in one."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("browser", "load")):
+            item.add_marker(pytest.mark.xdist_group("one after the other"))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Texts are compiled, and no setting of the machine reaches the tests."""
     texts.compile_all()

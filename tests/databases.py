@@ -91,7 +91,7 @@ class Database:
         if self.kind == "sqlite":
             self._copy_the_empty_file()
         else:
-            self._truncate()
+            self._delete_every_row()
         written.send(self.app)
 
     def disconnect(self) -> None:
@@ -104,14 +104,20 @@ class Database:
             leftover.unlink()
         shutil.copyfile(self._file.with_suffix(".empty"), self._file)
 
-    def _truncate(self) -> None:
+    def _delete_every_row(self) -> None:
+        """What TRUNCATE does, for a few rows in a quarter of its time: it makes new files for all tables."""
         address = self.url.replace("+psycopg", "")
-        with psycopg.connect(address, autocommit=True, options="-c lock_timeout=10s") as connection:
+        options = "-c lock_timeout=10s -c session_replication_role=replica"  # foreign keys need not be looked up
+        with psycopg.connect(address, autocommit=True, options=options) as connection:
             every = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-            tables = [sql.Identifier(name) for (name,) in every if name not in KEPT_TABLES]
-            if tables:
-                emptied = sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE")
-                connection.execute(emptied.format(sql.SQL(", ").join(tables)))
+            deleted = [
+                sql.SQL("DELETE FROM {}").format(sql.Identifier(name)) for (name,) in every if name not in KEPT_TABLES
+            ]
+            begun_anew = sql.SQL(
+                "SELECT setval(format('%I', sequencename)::regclass, start_value, false) FROM pg_sequences"
+                " WHERE schemaname = 'public' AND last_value IS NOT NULL"
+            )
+            connection.execute(sql.SQL("; ").join([*deleted, begun_anew]))
 
 
 class Visitor(FlaskClient):

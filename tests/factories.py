@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -32,6 +33,9 @@ from whatsnext.models import (
     Theme,
 )
 from whatsnext.permissions import Role
+from whatsnext.services import drafts, parts
+from whatsnext.services.drafts import Draft
+from whatsnext.services.slots import Part
 
 Thing = TypeVar("Thing", bound=Base)
 
@@ -87,12 +91,16 @@ class Make:
         places_online: int | None = None,
         starts_local: datetime | None = None,
         speakers: tuple[Speaker, ...] = (),
+        further: tuple[datetime, ...] = (),
+        every: int = 0,
+        times: int = 1,
         **given: Any,
     ) -> Event:
         """A published talk two weeks from now at 14:00 in its zone, on site with 30 places unless told otherwise.
 
         `starts_local` is naive wall time in the talk's zone; None for a number of places means not offered, or, if
-        neither is given, 30 on site.
+        neither is given, 30 on site. `further` are the starts of further parts; or it is held `times` times `every` so
+        many weeks.
         """
         number, now = next(self._number), clock.now()
         if places_on_site is None and places_online is None:
@@ -119,6 +127,9 @@ class Make:
         event = Event(**{**filled, **given})
         if "starts_at" not in given:
             _set_time(event, starts_local or datetime.combine(day, time(14)), zone)
+        event.part_count, event.repeat_weeks = 1, every
+        if event.starts_local and (further or times > 1):
+            _set_parts(event, tuple(Part(starts_local=start) for start in (None, *further)) + (Part(),) * (times - 1))
         self._add(event)
         for position, speaker in enumerate(speakers):
             self._add(EventSpeaker(event_id=event.id, speaker_id=speaker.id, position=position))
@@ -223,6 +234,14 @@ def _set_time(event: Event, starts_local: datetime, zone: str) -> None:
     starts = starts_local.replace(tzinfo=ZoneInfo(zone), fold=event.fold or 0).astimezone(UTC)
     event.starts_local, event.starts_at = starts_local, starts
     event.ends_at = starts + timedelta(minutes=event.duration_minutes or 90)
+
+
+def _set_parts(event: Event, all_parts: tuple[Part, ...]) -> None:
+    minutes = event.duration_minutes = event.duration_minutes or 90
+    draft = Draft(title="", starts_local=event.starts_local, zone=event.zone or "Europe/Berlin", parts=all_parts)
+    at = drafts.times(replace(draft, duration_minutes=minutes, repeat_weeks=event.repeat_weeks))
+    parts.assign(event, at.slots)
+    event.starts_at, event.ends_at = at.starts_at, at.ends_at
 
 
 def _times_of(status: Status, event: Event, now: datetime) -> dict[str, Any]:

@@ -31,6 +31,9 @@ from whatsnext.errors import NotMigrated, SettingRefused
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAL_SAFE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 MIGRATION_LOCK = 7_341_882
+PATIENCE = 30_000
+"""Milliseconds that a writer waits for SQLite's one place to write: it goes to whoever asks at the right moment, not to
+whoever has waited longest, so the unlucky ones of a crowd wait much longer than the others."""
 MILLISECONDS = {"statement_timeout": 30_000, "lock_timeout": 15_000, "idle_in_transaction_session_timeout": 60_000}
 
 WHOLE_TRIES = 3
@@ -71,7 +74,7 @@ def init_app(app: Flask, url: str, *, wal_backported: bool) -> None:
 def _engine_options(url: str) -> dict[str, Any]:
     """Errors name no values: they would bring addresses and tokens into the log (safety.md D4)."""
     if url.startswith("sqlite"):
-        return {"hide_parameters": True, "connect_args": {"timeout": 15}}
+        return {"hide_parameters": True, "connect_args": {"timeout": PATIENCE / 1000}}
     options = " ".join(f"-c {name}={value}" for name, value in MILLISECONDS.items())
     pool = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 4}
     return {"hide_parameters": True, **pool, "connect_args": {"options": options}}
@@ -89,7 +92,7 @@ def _prepare_sqlite(engine: sa.Engine, *, wal_backported: bool) -> None:
     @event.listens_for(engine, "connect")
     def _open(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
-        for pragma in (f"journal_mode={mode}", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+        for pragma in (f"journal_mode={mode}", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={PATIENCE}"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")

@@ -281,6 +281,48 @@ class ModeInUse(DomainError):
     text = _("%(people)s people have signed up for this way of taking part. Tell them first, then change it.")
 
 
+class PartWithoutTime(DomainError):
+    """Several parts, and no date for the first."""
+
+    text = _("Give the date and the time of the first part.")
+    field = "date"
+
+
+class PartsMeet(DomainError):
+    """Parts stand in order, none before the one before it has ended: calendars refuse anything else."""
+
+    text = _("Part %(number)s begins before part %(before)s has ended. Keep the parts in order.")
+
+
+class TooManyParts(DomainError):
+    text = _("A talk has at most %(most)s parts.")
+    field = "part_count"
+
+
+class RuleFixed(DomainError):
+    """A published talk keeps the way it repeats: its entries in calendars are named by it."""
+
+    text = _("How a published talk repeats cannot be changed. Move single parts, or duplicate the talk.")
+    field = "repeat_weeks"
+
+
+class PartsFixed(DomainError):
+    """Parts of a published talk are cancelled with a reason, not removed."""
+
+    text = _("A part of a published talk cannot be removed. Cancel it, so that everyone hears of it.")
+    field = "repeat_weeks"
+
+
+class LastPart(DomainError):
+    """Nothing of the talk would remain."""
+
+    text = _("This is the only part left. Cancel the whole talk instead.")
+
+
+class PartCancelled(DomainError):
+    text = _("This part has been cancelled already.")
+
+
 class NotPublished(DomainError):
     text = _("This talk is still a draft; nobody has been told about it.")
 

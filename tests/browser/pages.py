@@ -1,6 +1,6 @@
 """Every page there is, with something on it: the demo, and the addresses an attendee and an organiser can reach."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from flask import Flask
@@ -12,7 +12,9 @@ from whatsnext.db import db, write
 from whatsnext.mail import maildir
 from whatsnext.mail.deliver import Courier
 from whatsnext.models import Event, Follow, Incoming, IncomingState, Mailing, Person, Reason, Registration, Status
-from whatsnext.services import follows, registrations, signup
+from whatsnext.services import events, follows, registrations, rescheduling, signup
+from whatsnext.services.drafts import Draft
+from whatsnext.services.slots import Part
 from whatsnext.tokens import Purpose
 
 
@@ -37,6 +39,7 @@ def build(app: Flask) -> World:
     _public(world)
     _attendee(world)
     _organise(world)
+    _course(world)
     world.public["mailbox"] = "/mailbox"
     world.public["mail"] = f"/mailbox/{maildir.newest()[0].key}"
     return world
@@ -181,3 +184,16 @@ def _organise(world: World) -> None:
         "message": f"{at}/message",
     }
     assert not db.session.scalars(select(Mailing.id)).all()
+
+
+def _course(world: World) -> None:
+    """A talk every week, one part of it called off."""
+    now, like = clock.now(), Draft.of(_event(demo.FULL.title))
+    whole = replace(like, title="Ein Kurs", slug="", parts=(Part(),) * 5, repeat_weeks=1, fold=None)
+    with write():
+        event = events.create(replace(whole, registration_opens=None, registration_closes=None), now)
+        events.publish(event.id, event.version, now)
+        rescheduling.cancel_part(event.id, 2, "Krankheit", event.version, now, expected=0)
+    at = f"/organise/events/{event.id}"
+    world.public["course"] = f"/events/{event.slug}"
+    world.organise |= {"editor of a course": at, "cancel a part": f"{at}/parts/3/cancel"}

@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 
-from tests.calendars.samples import BERLIN, HOSTILE, STAMP, TEXTS, entry, event_lines, invitation, lines, value
-from whatsnext.calendars.invitation import PARTSTATS, cancel, publish, request
+from tests.calendars.samples import BERLIN, HOSTILE, STAMP, TALK, TEXTS, entry, event_lines, invitation, lines, value
+from whatsnext.calendars.invitation import PARTSTATS, Repeat, cancel, publish, publish_parts, request
 
 MAKERS = [request, cancel, publish]
+BEGIN, END = TALK["start"], TALK["end"]
+WEEK = timedelta(weeks=1)
 
 
 def test_a_request_is_one_event_with_these_lines_and_no_others():
@@ -289,3 +291,64 @@ def test_utc_is_a_zone_too():
     start = datetime(2027, 7, 15, 16, 0, tzinfo=ZoneInfo("UTC"))
     data = request(invitation(start=start, end=start + timedelta(hours=1)), STAMP)
     assert (value(data, "DTSTART"), value(data, "DTEND")) == (":20270715T160000Z", ":20270715T170000Z")
+
+
+# --- several parts ---------------------------------------------------------------------------------------
+
+
+def weekly(**changes):
+    """Thursdays at 18:00, from 14 October to 4 November 2027: clocks are put back in between."""
+    start = datetime(2027, 10, 14, 18, 0, tzinfo=BERLIN)
+    repeat = Repeat(weeks=1, count=4, left_out=(start + timedelta(weeks=1),))
+    given = {"start": start, "end": start + timedelta(minutes=90), "repeat": repeat, **changes}
+    return invitation(**given)
+
+
+def test_a_course_says_its_rule_in_wall_time_and_what_is_left_out():
+    said = event_lines(request(weekly(), STAMP))
+    assert [line for line in said if line.startswith(("DT", "RRULE", "EXDATE", "RECURRENCE", "DURATION"))] == [
+        "DTEND;TZID=Europe/Berlin:20271014T193000",
+        "DTSTAMP:20270503T093015Z",
+        "DTSTART;TZID=Europe/Berlin:20271014T180000",
+        "EXDATE;TZID=Europe/Berlin:20271021T180000",
+        "RRULE:FREQ=WEEKLY;COUNT=4;INTERVAL=1",
+    ]
+
+
+@pytest.mark.parametrize("make", [request, cancel])
+def test_one_part_of_a_course_is_named_by_its_time_under_the_rule(make):
+    start = datetime(2027, 11, 5, 9, 0, tzinfo=BERLIN)
+    original = datetime(2027, 11, 4, 18, 0, tzinfo=BERLIN)
+    data = make(invitation(start=start, end=start + timedelta(hours=1), recurrence=original), STAMP)
+    assert value(data, "RECURRENCE-ID") == ";TZID=Europe/Berlin:20271104T180000"
+    assert value(data, "DTSTART") == ";TZID=Europe/Berlin:20271105T090000"
+
+
+def test_a_course_whose_parts_end_in_a_repeated_hour_says_how_long_it_lasts():
+    start = datetime(2027, 10, 31, 1, 30, tzinfo=BERLIN)
+    end = datetime(2027, 10, 31, 2, 30, tzinfo=BERLIN, fold=1)
+    said = event_lines(request(weekly(start=start, end=end, repeat=Repeat(weeks=2, count=2)), STAMP))
+    assert "DTSTART;TZID=Europe/Berlin:20271031T013000" in said
+    assert "DURATION:PT2H" in said
+
+
+def test_a_course_cannot_begin_in_the_second_of_a_repeated_hour():
+    start = datetime(2027, 10, 31, 2, 30, tzinfo=BERLIN, fold=1)
+    with pytest.raises(ValueError, match="repeated hour"):
+        request(weekly(start=start, end=start + timedelta(hours=1)), STAMP)
+
+
+def test_a_file_holds_all_parts_and_one_time_zone():
+    entries = [
+        entry(uid=f"{number}@next.example", start=BEGIN + number * WEEK, end=END + number * WEEK) for number in (0, 1)
+    ]
+    every = lines(publish_parts(entries, STAMP))
+    assert [line for line in every if line.startswith(("UID", "BEGIN:V", "METHOD"))] == [
+        "BEGIN:VCALENDAR",
+        "METHOD:PUBLISH",
+        "BEGIN:VTIMEZONE",
+        "BEGIN:VEVENT",
+        "UID:0@next.example",
+        "BEGIN:VEVENT",
+        "UID:1@next.example",
+    ]

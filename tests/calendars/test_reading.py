@@ -17,6 +17,8 @@ READ = Reading(
     start=datetime(2027, 7, 15, 18, 0, tzinfo=BERLIN),
     end=datetime(2027, 7, 15, 19, 30, tzinfo=BERLIN),
     zone="Europe/Berlin",
+    count=1,
+    weeks=0,
     summary="Blockchain in the land register",
     location="Invalidenstraße 44, 10115 Berlin",
     description=TALK["description"],

@@ -113,3 +113,22 @@ def test_no_bytes_do_anything_but_be_refused(noise: bytes, at: int) -> None:
     whole = written(LINES)
     with contextlib.suppress(Unreadable):
         reply.read(whole[:at] + noise + whole[at:])
+
+
+@pytest.mark.parametrize(
+    ("line", "written_as", "at"),
+    [
+        ("RECURRENCE-ID:20260330T160000Z", "20260330T160000Z", datetime(2026, 3, 30, 16, tzinfo=UTC)),
+        (
+            "RECURRENCE-ID;TZID=W. Europe Standard Time:20260330T180000",
+            "20260330T180000",
+            datetime(2026, 3, 30, 16, tzinfo=UTC),
+        ),
+        ("RECURRENCE-ID;TZID=Customized Time Zone:20260330T180000", "20260330T180000", None),
+        ("RECURRENCE-ID;VALUE=DATE:20260330", "20260330", None),
+    ],
+)
+def test_one_part_is_named_by_its_instant_where_the_zone_is_known(
+    line: str, written_as: str, at: datetime | None
+) -> None:
+    assert reply.read(without("UID", "UID:talk@next", line)) == replace(GOOD, recurrence=written_as, recurrence_at=at)

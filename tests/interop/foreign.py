@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import vobject
@@ -37,12 +38,49 @@ def starts_with_icaljs(calendars: list[bytes]) -> list[list[datetime]]:
     return [[datetime.fromtimestamp(start, UTC) for start in starts] for starts in _icaljs("starts", calendars)]
 
 
+Shown = list[tuple[datetime, datetime, str]]
+"""What a calendar shows: start and end in UTC, and the words."""
+
+
+class Entry(NamedTuple):
+    """One thing a calendar shows: start and end in UTC, its title, and where: location, conference, description."""
+
+    start: datetime
+    end: datetime
+    title: str
+    place: str
+
+
+def replays_with_icaljs(calendars: list[bytes], cuts: list[int]) -> list[tuple[list[Entry], list[Entry]]]:
+    """What two calendars on ical.js show, sorted, after the first so many of these mails, for each number in `cuts`.
+
+    The first forgets single occurrences when the whole rule comes again, the second keeps them.
+    """
+    forgetting, keeping = (
+        [
+            [
+                Entry(datetime.fromtimestamp(one, UTC), datetime.fromtimestamp(end, UTC), *words)
+                for one, end, *words in at
+            ]
+            for at in _icaljs(want, calendars, cuts)
+        ]
+        for want in ("replaying", "keeping")
+    )
+    return list(zip(forgetting, keeping, strict=True))
+
+
+def replay_with_icaljs(calendars: list[bytes]) -> tuple[Shown, Shown]:
+    """The same after all of them: start, end and title."""
+    ((forgetting, keeping),) = replays_with_icaljs(calendars, [len(calendars)])
+    return [entry[:3] for entry in forgetting], [entry[:3] for entry in keeping]
+
+
 def _instant(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _icaljs(want: str, calendars: list[bytes]) -> Any:
-    question = json.dumps({"want": want, "calendars": [calendar.decode() for calendar in calendars]})
+def _icaljs(want: str, calendars: list[bytes], cuts: Sequence[int] = ()) -> Any:
+    question = json.dumps({"want": want, "calendars": [calendar.decode() for calendar in calendars], "cuts": cuts})
     done = _run(_node(), "icaljs.mjs", said=question)
     if done.returncode:
         pytest.fail(f"ical.js cannot read a calendar:\n{done.stderr}", pytrace=False)

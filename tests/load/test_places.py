@@ -91,13 +91,13 @@ def test_of_200_people_30_hold_places_and_170_wait_in_order_of_arrival(processes
 
     all_at_once(people, lambda person: person.sign_up(pages[person.address]))
 
+    answers = people[0].answers
+    assert set(answers) == {303, 409}
+    assert answers[303] == PEOPLE
     assert standing(talk) == {
         Status.HELD: list(range(1, PLACES + 1)),
         Status.WAITING: list(range(PLACES + 1, PEOPLE + 1)),
     }
-    answers = people[0].answers
-    assert set(answers) == {303, 409}
-    assert answers[303] == PEOPLE
     model = replayed()
     assert (model.wrong, model.most_taken, model.last_arrival) == ([], PLACES, PEOPLE)
     mails = owed_by_registration(Kind.CONFIRMATION_REQUEST)

@@ -15,12 +15,12 @@ from tests.factories import NOON, Make
 from tests.interop import foreign
 from tests.mail.worlds import BULK, CANCELS, DIAL_IN, FACTS, FOLLOWED, JOIN_LINK, OWN, REQUESTS, change, owed, talk
 from whatsnext.db import write
-from whatsnext.i18n import LANGUAGES
+from whatsnext.i18n import LANGUAGES, speaking
 from whatsnext.mail.compose import compose
 from whatsnext.mail.kinds import KINDS
 from whatsnext.mail.mime import Letter, build
 from whatsnext.models import Kind, Message, Mode, PartStat, Status
-from whatsnext.services import invitations
+from whatsnext.services import invitations, parts
 
 TEMPLATES = Path(__file__).parents[2] / "templates" / "mail"
 WITH_CALENDAR = (*REQUESTS, *CANCELS)
@@ -134,6 +134,7 @@ def test_subjects_in_german_are_those_of_the_table(make: Make) -> None:
         Kind.ORGANISER_MESSAGE: "Raum geändert (Blockchain in der Verwaltung)",
         Kind.NEW_LINK: "Ihr neuer Link: Blockchain in der Verwaltung",
         Kind.COUNTER_DECLINED: "Es bleibt beim Termin: Blockchain in der Verwaltung",
+        Kind.PART_CANCELLATION: "Abgesagt: Blockchain i… (Teil 1 von 2), {wann}",
         Kind.REMINDER: "Demnächst: Blockchain in der Verwaltu…, {wann}",
     }
 
@@ -246,6 +247,8 @@ def test_foreign_parsers_read_what_was_meant(make: Make, kind: Kind, language: s
     read = [foreign.read_with_icaljs([calendar])[0], foreign.read_with_vobject(calendar)]
     event = registration.event
     address = f"next+{registration.reply_token}@"
+    with speaking(language):
+        title = parts.title(event, message.part)
     for program in read:
         assert program["organizer"]["address"].startswith(address)
         assert program["organizer"]["parameters"]["CN"] == "What's NEXt, die Reihe"
@@ -270,7 +273,7 @@ def test_foreign_parsers_read_what_was_meant(make: Make, kind: Kind, language: s
             "status": "CONFIRMED" if kind in REQUESTS else "CANCELLED",
             "transp": "OPAQUE",
             "class": "PUBLIC",
-            "summary": "Blockchain in der Verwaltung",
+            "summary": title,
             "start": event.starts_at,
             "end": event.ends_at,
             "events": 1,

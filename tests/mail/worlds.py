@@ -1,6 +1,8 @@
 """One owed message of any kind, with everything around it that a mail could tell."""
 
 import contextlib
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from tests.factories import NOON, Make
@@ -8,7 +10,9 @@ from whatsnext import jobs
 from whatsnext.db import Base, write
 from whatsnext.mail import deliver
 from whatsnext.models import Event, EventState, Kind, Message, Mode, Status
-from whatsnext.services import invitations
+from whatsnext.services import drafts, invitations, parts
+from whatsnext.services.drafts import Draft
+from whatsnext.services.slots import Part
 
 JOIN_LINK = "https://video.behoerde.example/raum?pwd=ganz,geheim"
 DIAL_IN = "+49 30 1234567"
@@ -20,9 +24,10 @@ STATUSES = {
     Kind.CANCELLATION: Status.CANCELLED,
 }
 REQUESTS = (Kind.INVITATION, Kind.PROMOTION, Kind.UPDATE)
-CANCELS = (Kind.CANCELLATION, Kind.EVENT_CANCELLATION)
+CANCELS = (Kind.CANCELLATION, Kind.EVENT_CANCELLATION, Kind.PART_CANCELLATION)
 FOLLOWED = (Kind.FOLLOW_REQUEST, Kind.NEWS, Kind.SIGN_UP_OPENS)
 BULK = (Kind.NEWS, Kind.SIGN_UP_OPENS)
+LATER = datetime(2026, 1, 21, 14, 0)
 OWN = tuple(
     kind
     for kind in Kind
@@ -69,6 +74,8 @@ def owed(make: Make, kind: Kind, language: str = "de", event: Event | None = Non
     if kind not in OWN:
         return make.message(kind, make.person(language=language), facts=given.pop("facts", FACTS[kind]), **given)
     event = event or talk(make)
+    if kind is Kind.PART_CANCELLATION:
+        given["part_id"] = call_off_first_part(event)
     if kind is Kind.EVENT_CANCELLATION:
         change(event, state=EventState.CANCELLED)
     status = given.pop("status", STATUSES.get(kind, Status.CONFIRMED))
@@ -79,6 +86,17 @@ def owed(make: Make, kind: Kind, language: str = "de", event: Event | None = Non
     sequence = given.pop("sequence", 0 if kind in REQUESTS else 1 if kind in CANCELS else None)
     change(registration, sequence=sequence, stamp=None)
     return make.message(kind, registration, facts=facts, sequence=sequence, created_at=NOON, **given)
+
+
+def call_off_first_part(event: Event) -> int:
+    """Give the talk a second part and call the first one off; returns its number."""
+    if event.part_count == 1:
+        with write():
+            draft = replace(Draft.of(event), parts=(Part(), Part(starts_local=LATER)))
+            parts.assign(event, drafts.times(draft).slots)
+    first = event.parts[0]
+    change(first, cancelled_at=NOON, cancelled_reason="Der Raum ist gesperrt.")
+    return first.id
 
 
 def _followed(make: Make, kind: Kind, language: str, event: Event | None, **given: Any) -> Message:

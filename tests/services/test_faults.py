@@ -6,7 +6,7 @@ A fault is raised after each statement in turn, the COMMIT's own moment included
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from whatsnext.models import CancelledBy, Event, EventState, Mode, Registration,
 from whatsnext.services import events, follows, holds, registrations, reminders, rescheduling, signin, signup
 from whatsnext.services.drafts import Draft
 from whatsnext.services.signup import Wish
+from whatsnext.services.slots import Part
 
 Act = Callable[[], object]
 AN_HOUR_BEFORE = timedelta(hours=1)
@@ -203,6 +204,25 @@ def call_off(make: Make) -> Act:
     return partial(rescheduling.cancel, talk.id, "Krankheit", talk.version, NOON, expected=2)
 
 
+def move_part(make: Make) -> Act:
+    talk = make.event(every=1, times=3)
+    make.registration(talk)
+    parts = (Part(), Part(starts_local=talk.parts[1].starts_local + timedelta(hours=1)), Part())
+    draft = replace(Draft.of(talk), parts=parts)
+    return partial(rescheduling.save_and_tell, talk.id, draft, talk.version, NOON, expected=1)
+
+
+def call_off_part(make: Make) -> Act:
+    talk = make.event(every=1, times=3)
+    make.registration(talk)
+    return partial(rescheduling.cancel_part, talk.id, 2, "Krankheit", talk.version, NOON, expected=1)
+
+
+def give_up_parts(make: Make) -> Act:
+    talk = make.event(further=(datetime(2026, 2, 2, 14),))
+    return partial(registrations.cancel, make.registration(talk).id, NOON)
+
+
 def ask_to_sign_in(make: Make) -> Act:
     person = make.person()
     return partial(signin.ask, person.email, "browser", "", NOON)
@@ -267,6 +287,9 @@ USE_CASES = (
     move,
     add_places,
     call_off,
+    move_part,
+    call_off_part,
+    give_up_parts,
     ask_to_sign_in,
     publish_to_followers,
     follow_theme,

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.factories import NOON
-from whatsnext.db import write
+from whatsnext.db import db, write
 from whatsnext.errors import NotFound
-from whatsnext.models import EventState, Mode, PersonFeed, Status
+from whatsnext.models import EventState, Mode, PersonFeed, Series, Status
 from whatsnext.services import feeds, invitations, registrations
 
 TODAY = NOON.replace(hour=0)
@@ -154,3 +154,25 @@ def test_the_news_are_the_thirty_talks_announced_last(make):
     make.event(title="abgesagt", state=EventState.CANCELLED, cancelled_at=NOON)
     make.event(title="alt", published_at=NOON - timedelta(days=400))
     assert [talk.title for talk in feeds.announced(TODAY)] == [f"{number}" for number in range(30)]
+
+
+FIRST = datetime(2026, 3, 16, 18, 0)
+
+
+def test_a_feed_holds_every_part_with_the_uid_of_its_invitation(make):
+    evenings = make.event(starts_local=FIRST, further=(FIRST + timedelta(days=1),))
+    weekly = make.event(starts_local=FIRST + timedelta(days=2), every=1, times=3, series=evenings.series)
+    source = feeds.of_series(db.session.get(Series, evenings.series_id).slug)
+    shown = feeds.talks(source, NOON)
+    assert [(each.entry.uid, each.entry.start) for each in shown] == [
+        *((part.uid, part.starts_at) for part in evenings.parts),
+        (weekly.uid, weekly.starts_at),
+    ]
+    assert shown[2].entry.repeat.count == 3
+
+
+def test_ones_own_feed_holds_every_part(make):
+    talk = make.event(starts_local=FIRST, further=(FIRST + timedelta(days=1),))
+    own = make.registration(talk, sequence=4)
+    shown = feeds.mine(own.person_id, NOON)
+    assert [(each.entry.uid, each.entry.sequence) for each in shown] == [(part.uid, 4) for part in talk.parts]

@@ -171,7 +171,8 @@ def test_a_talk_called_off_reminds_nobody(make):
 )
 def test_a_day_is_a_day_of_the_calendar_and_an_hour_is_an_hour(make, starts, minutes, due):
     talk = make.event(starts_local=starts)
-    assert reminders.due_at(talk, minutes) == due
+    occasion = reminders.Occasion(talk, None, talk.starts_local, talk.fold, talk.starts_at)
+    assert reminders.due_at(occasion, minutes) == due
 
 
 def test_across_a_change_of_the_clocks_the_reminder_comes_at_the_same_time_by_the_clock(make):
@@ -233,3 +234,42 @@ def test_the_mail_begins_with_the_place_and_says_who_waits(make, sent, at):
     assert subject == "Tomorrow: Register, 14:00"
     assert text.splitlines()[0] == "Join online: https://video.behoerde.example/raum"
     assert "Can you not come? Give up your place, so that someone else can have it." in text
+
+
+def test_each_part_that_takes_place_is_reminded_of(make, owed):
+    first = datetime(2026, 1, 19, 14)
+    course = make.event(starts_local=first, every=1, times=3)
+    ada = make.registration(course)
+    with write():
+        rescheduling.cancel_part(course.id, 2, "krank", course.version, NOON, expected=1)
+    start = course.starts_at
+    week = 7 * DAY
+    assert run(NOON, start - DAY, start - HOUR, start + week - DAY, start + 2 * week - DAY) == [0, 1, 1, 0, 1]
+    reminded = db.session.scalars(sa.select(Message).where(Message.kind == Kind.REMINDER).order_by(Message.id)).all()
+    assert [(one.registration_id, one.part.position) for one in reminded] == [(ada.id, 1), (ada.id, 1), (ada.id, 3)]
+    assert reminded[-1].best_before == start + 2 * week
+
+
+def test_the_reminder_of_a_part_names_it_and_its_own_time(make, at, sent):
+    first = datetime(2026, 1, 19, 14)
+    talk = make.event(title="Register", starts_local=first, further=(datetime(2026, 1, 20, 9),))
+    make.registration(talk)
+    later = talk.parts[1].starts_at
+    run(later - DAY - MINUTE, later - DAY)
+    at(later - DAY)
+    (mail,) = sent()
+    assert mail.subject == "Morgen: Register (Teil 2 von 2), 9:00 Uhr"
+
+
+def test_a_part_called_off_before_the_mail_went_out_is_not_reminded_of(make, at):
+    first = datetime(2026, 1, 19, 14)
+    course = make.event(starts_local=first, every=1, times=3)
+    make.registration(course)
+    second = course.parts[1].starts_at
+    at(second - DAY)
+    run(NOON, second - DAY)
+    with write():
+        rescheduling.cancel_part(course.id, 2, "krank", course.version, second - DAY, expected=1)
+    send_all()
+    states = db.session.scalars(sa.select(Message.state).where(Message.kind == Kind.REMINDER)).all()
+    assert states == [MessageState.SUPERSEDED]

@@ -134,3 +134,8 @@ def test_without_a_database_it_is_alive_but_not_ready(make_app, tmp_path):
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.text) == (503, "database: no answer\n")
     assert client.get("/health/live").status_code == 200
+
+
+def test_a_calendar_part_with_a_rule_says_how_often(mailbox):
+    client, key = mailbox(INVITATION.replace(b"SUMMARY", b"RRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=6\r\nSUMMARY"))
+    assert "Wiederholung 6 Teile, alle 2 Wochen" in client.page(f"/mailbox/{key}").text

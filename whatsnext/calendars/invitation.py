@@ -7,6 +7,7 @@ calendar. Nothing here rests on an `assert`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -26,12 +27,25 @@ _URI_CHARACTERS = "!#$%&'()*+,/:;=?@[]-._~"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """A rule: `count` times, from one to the next `weeks` weeks by the clocks of the zone (RFC 5545 §3.3.10).
+
+    `left_out` are starts by the rule, in the zone, at which nothing takes place; they count.
+    """
+
+    weeks: int
+    count: int
+    left_out: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """A talk as a calendar shows it to anybody.
 
     `start` and `end` are aware, `start` in a ZoneInfo with its IANA name, in which both are written. `description`
     is plain text. `join_link` is left out where the public reads. `created` and `modified` are aware. Without
-    `organiser_address` nobody is named as organiser.
+    `organiser_address` nobody is named as organiser. `repeat` makes it the first of several; `recurrence` makes it the
+    one of several that would start then, in the zone of `start` (RFC 5545 §3.8.4.4).
     """
 
     uid: str
@@ -49,6 +63,8 @@ class Entry:
     organiser_name: str = ""
     organiser_address: str = ""
     protected: bool = False
+    repeat: Repeat | None = None
+    recurrence: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +162,37 @@ def _written(entry: Entry) -> tuple[icalendar.vDatetime, icalendar.vDatetime]:
     return start, end
 
 
+def _wall(entry: Entry, at: datetime) -> icalendar.vDatetime:
+    """A start by the rule, as wall time with TZID like DTSTART."""
+    wall = icalendar.vDatetime(at.astimezone(_zone(entry)).replace(tzinfo=None))
+    wall.params["TZID"] = _zone(entry).key
+    return wall
+
+
+def _add_times(event: icalendar.Event, entry: Entry) -> None:
+    """Of a rule the wall times: what stands in UTC would leave the clocks of the zone when they are changed.
+
+    Raises ValueError for a rule that starts in the second of a repeated hour.
+    """
+    start, end = _written(entry)
+    if entry.recurrence is not None:
+        event.add("RECURRENCE-ID", _wall(entry, entry.recurrence))
+    if entry.repeat is None:
+        event.add("DTSTART", start)
+        event.add("DTEND", end)
+        return
+    if entry.start.astimezone(_zone(entry)).fold:
+        raise ValueError("a rule cannot start in the second of a repeated hour")
+    event.add("DTSTART", _wall(entry, entry.start))
+    if "TZID" in end.params:
+        event.add("DTEND", end)
+    else:
+        event.add("DURATION", entry.end.astimezone(UTC) - entry.start.astimezone(UTC))
+    event.add("RRULE", {"FREQ": "WEEKLY", "INTERVAL": entry.repeat.weeks, "COUNT": entry.repeat.count})
+    for left_out in entry.repeat.left_out:
+        event.add("EXDATE", _wall(entry, left_out))
+
+
 def _vevent(entry: Entry, stamp: datetime, status: str) -> icalendar.Event:
     event = icalendar.Event()
     event.add("UID", _identifier(entry.uid))
@@ -154,9 +201,7 @@ def _vevent(entry: Entry, stamp: datetime, status: str) -> icalendar.Event:
         if moment.tzinfo is None:
             raise ValueError(f"{name} needs a zone")
         event.add(name, moment.astimezone(UTC))
-    start, end = _written(entry)
-    event.add("DTSTART", start)
-    event.add("DTEND", end)
+    _add_times(event, entry)
     event.add("STATUS", status)
     event.add("TRANSP", "OPAQUE")
     event.add("CLASS", "PRIVATE" if entry.protected else "PUBLIC")
@@ -180,13 +225,14 @@ def _vevent(entry: Entry, stamp: datetime, status: str) -> icalendar.Event:
     return event
 
 
-def _calendar(method: str, entry: Entry, event: icalendar.Event) -> bytes:
+def _calendar(method: str, entry: Entry, *events: icalendar.Event) -> bytes:
     calendar = icalendar.Calendar()
     calendar.add("VERSION", "2.0")
     calendar.add("PRODID", _Text(PRODID))
     calendar.add("METHOD", method)
     calendar.add_component(timezone.rules(_zone(entry), entry.start))
-    calendar.add_component(event)
+    for event in events:
+        calendar.add_component(event)
     return bytes(calendar.to_ical())
 
 
@@ -226,4 +272,13 @@ def publish(entry: Entry, stamp: datetime, *, cancelled: bool = False) -> bytes:
 
     `stamp`, result and errors as `request`. `cancelled`: the talk is off.
     """
-    return _calendar("PUBLISH", entry, _vevent(entry, stamp, "CANCELLED" if cancelled else "CONFIRMED"))
+    return publish_parts([entry], stamp, cancelled=cancelled)
+
+
+def publish_parts(entries: Sequence[Entry], stamp: datetime, *, cancelled: bool = False) -> bytes:
+    """The same for a talk of several parts in one zone, the earliest first.
+
+    `stamp`, result and errors as `request`.
+    """
+    status = "CANCELLED" if cancelled else "CONFIRMED"
+    return _calendar("PUBLISH", entries[0], *(_vevent(entry, stamp, status) for entry in entries))

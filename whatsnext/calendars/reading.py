@@ -11,7 +11,10 @@ import icalendar
 
 @dataclass(frozen=True)
 class Reading:
-    """What a calendar part says. Times are aware, in the zone named `zone` ("UTC" for UTC); "" is "not said"."""
+    """What a calendar part says. Times are aware, in the zone named `zone` ("UTC" for UTC); "" is "not said".
+
+    `count` entries come every `weeks` weeks; 1 and 0 without a rule.
+    """
 
     method: str
     uid: str
@@ -20,6 +23,8 @@ class Reading:
     start: datetime
     end: datetime
     zone: str
+    count: int
+    weeks: int
     summary: str
     location: str
     description: str
@@ -47,6 +52,7 @@ def in_words(data: bytes) -> Reading:
     times = [event.decoded(name, None) for name in ("DTSTART", "DTEND")]
     if not all(isinstance(time, datetime) for time in times):
         raise ValueError("a VEVENT without start and end")
+    rule: Any = event.get("RRULE", {})
     organizer, organizer_parameters = _person(event, "ORGANIZER")
     attendee, attendee_parameters = _person(event, "ATTENDEE")
     return Reading(
@@ -57,6 +63,8 @@ def in_words(data: bytes) -> Reading:
         start=times[0],
         end=times[1],
         zone=str(event["DTSTART"].params.get("TZID", "UTC")),
+        count=int(rule.get("COUNT", [1])[0]),
+        weeks=int(rule.get("INTERVAL", [1])[0]) if rule else 0,
         summary=str(event.get("SUMMARY", "")),
         location=str(event.get("LOCATION", "")),
         description=str(event.get("DESCRIPTION", "")),

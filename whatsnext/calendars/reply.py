@@ -42,8 +42,8 @@ class Answer:
     """What one attendee's calendar says.
 
     `attendee`, `delegate` and `delegator` are plain addresses as written, "" if not said. `stamp` and the proposed
-    times are UTC, None if not said or, of a proposal, in a zone that only the sender knows. `recurrence` is the
-    RECURRENCE-ID as written.
+    times are UTC, None if not said or in a zone that only the sender knows. `recurrence` is the RECURRENCE-ID as
+    written, `recurrence_at` its instant.
     """
 
     method: str
@@ -56,6 +56,7 @@ class Answer:
     delegate: str = ""
     delegator: str = ""
     recurrence: str = ""
+    recurrence_at: datetime | None = None
     proposed_start: datetime | None = None
     proposed_end: datetime | None = None
 
@@ -91,6 +92,7 @@ def read(data: bytes) -> Answer:
         delegate=_mailto(parameters.get("DELEGATED-TO", "")),
         delegator=_mailto(parameters.get("DELEGATED-FROM", "")),
         recurrence=_text(event, "RECURRENCE-ID"),
+        recurrence_at=_instant(event, "RECURRENCE-ID"),
         proposed_start=_instant(event, "DTSTART") if kind == "COUNTER" else None,
         proposed_end=_instant(event, "DTEND") if kind == "COUNTER" else None,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import current_app
 
@@ -19,6 +18,7 @@ from whatsnext.mail import contexts
 from whatsnext.mail.kinds import KINDS, METHODS, MailKind
 from whatsnext.mail.mime import Letter
 from whatsnext.models import Event, Kind, Message, Mode, Registration
+from whatsnext.services import answers, parts
 from whatsnext.services.invitations import Change
 
 PRODUCT = "What's NEXt"
@@ -59,17 +59,19 @@ def reply_address(registration: Registration, mailbox: str) -> str:
 
 def invitation_of(message: Message) -> Invitation:
     """What this attendee's calendar shows from now on. Raises ValueError for a talk without a time."""
-    own = contexts.registration_of(message)
-    event, link = own.event, contexts.join_link(own)
-    if event.starts_at is None or event.ends_at is None:
+    own, part = contexts.registration_of(message), message.part
+    event, link = own.event, contexts.mailed_link(message)
+    shape = parts.shape(event, part)
+    if shape is None:
         raise contexts.Incomplete(f"event {event.id} has no time")
-    zone = ZoneInfo(event.zone)
     return Invitation(
-        uid=event.uid,
+        uid=shape.uid,
         sequence=message.sequence or 0,
-        start=event.starts_at.astimezone(zone),
-        end=event.ends_at.astimezone(zone),
-        summary=event.title,
+        start=shape.start,
+        end=shape.end,
+        repeat=shape.repeat,
+        recurrence=shape.recurrence,
+        summary=event.title if parts.regular(event) else parts.title(event, part),
         description=_description(message, own, link),
         location=_location(own, link),
         url=external("public.event", slug=event.slug),
@@ -81,7 +83,7 @@ def invitation_of(message: Message) -> Invitation:
         answer=_settings().reads_answers,
         attendee_name=own.name,
         attendee_address=message.recipient,
-        partstat=own.partstat.value,
+        partstat=answers.partstat(own, part).value,
         protected=event.protected,
         created=event.created_at,
         modified=event.changed_at,
@@ -108,7 +110,7 @@ def _next_stamp(registration: Registration, now: datetime) -> datetime:
 def _description(message: Message, registration: Registration, link: str) -> str:
     event: Event = registration.event
     manage = contexts.manage_link(registration)
-    parts = [
+    texts = [
         *_changed(message),
         markdown.to_text(event.summary),
         markdown.to_text(event.agenda),
@@ -116,7 +118,7 @@ def _description(message: Message, registration: Registration, link: str) -> str
         _("Dial-in by phone: %(number)s", number=event.dial_in) if link and event.dial_in else "",
         _("My registration, giving up my place: %(link)s", link=manage),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(text for text in texts if text)
 
 
 def _changed(message: Message) -> list[str]:
@@ -161,14 +163,15 @@ def _sender_name(message: Message) -> str:
 
 
 def _subject(kind: MailKind, context: dict[str, Any]) -> str:
-    """At most 60 characters; the title gives way, the news does not."""
+    """At most 60 characters; the title gives way, the news and the number of a part do not."""
     whole = _line(_render(kind, "subject.txt", context))
-    title, over = str(context["title"]), len(whole) - LONGEST_SUBJECT
+    part = context.get("part_name", "")
+    title, over = str(context["title"]).removesuffix(part), len(whole) - LONGEST_SUBJECT
     if over <= 0 or not title:
         return whole
     kept = max(SHORTEST_TITLE, len(title) - over - 1)
     cut = title if kept >= len(title) else f"{title[:kept].rstrip()}…"
-    return _line(_render(kind, "subject.txt", {**context, "title": cut}))
+    return _line(_render(kind, "subject.txt", {**context, "title": cut + part}))
 
 
 def _render(kind: MailKind, template: str, context: dict[str, Any]) -> str:

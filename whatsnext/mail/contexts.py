@@ -15,8 +15,20 @@ from flask import current_app
 from whatsnext import i18n, markdown
 from whatsnext.i18n import gettext as _
 from whatsnext.links import external
-from whatsnext.models import CancelledBy, Event, EventState, Follow, Message, Mode, PartStat, Registration, Status
-from whatsnext.services import follows, invitations, registrations, signup, waiting_list
+from whatsnext.models import (
+    CancelledBy,
+    Event,
+    EventPart,
+    EventState,
+    Follow,
+    Kind,
+    Message,
+    Mode,
+    PartStat,
+    Registration,
+    Status,
+)
+from whatsnext.services import follows, invitations, parts, registrations, signup, waiting_list
 
 Context = dict[str, Any]
 
@@ -56,6 +68,11 @@ def join_link(registration: Registration) -> str:
     return event.join_link if confirmed and online and not event.protected else ""
 
 
+def mailed_link(message: Message) -> str:
+    """The same for one mail: none stands in one that takes something away."""
+    return "" if message.kind is Kind.PART_CANCELLATION else join_link(registration_of(message))
+
+
 def where(registration: Registration) -> str:
     """Where this person takes part."""
     if registration.mode is Mode.ON_SITE:
@@ -68,14 +85,17 @@ def manage_link(registration: Registration) -> str:
     return external("attendee.registration", key=registrations.manage_token(registration))
 
 
-def talk(event: Event) -> Context:
-    """What any mail about a talk says."""
+def talk(event: Event, part: EventPart | None = None) -> Context:
+    """What any mail about a talk says; `part` is the one of several that it is about."""
     series = event.series
+    starts_at = part.starts_at if part else event.starts_at
     return {
-        "title": event.title,
+        "title": parts.title(event, part),
+        "part_name": f" ({parts.name(event, part)})" if part else "",
         "series": series.name,
-        "when": invitations.when_in_words(invitations.facts(event)),
-        "brief": i18n.brief(event.starts_at, event.zone) if event.starts_at else "",
+        "when": parts.when(event, part) if part else parts.whole(event),
+        "parts": parts.lines(event),
+        "brief": i18n.brief(starts_at, event.zone) if starts_at else "",
         "event_link": external("public.event", slug=event.slug),
         "contact": [part for part in (series.contact_name, series.contact_email, series.contact_phone) if part],
     }
@@ -85,9 +105,9 @@ def registration(message: Message, _now: datetime) -> Context:
     """A mail about one's own registration."""
     own = registration_of(message)
     key = registrations.manage_token(own)
-    link = join_link(own)
+    link = mailed_link(message)
     return {
-        **talk(own.event),
+        **talk(own.event, message.part),
         "where": where(own),
         "join_link": link,
         "dial_in": own.event.dial_in if link else "",
@@ -136,19 +156,32 @@ def update(message: Message, _now: datetime) -> Context:
     own = registration_of(message)
     after = invitations.facts(own.event)
     before = message.facts.get("before", after)
-    rows = [*_mode_change(message, own), *invitations.changes(before, after)]
+    part = message.part.position if message.part else None
+    rows = [*_mode_change(message, own), *invitations.changes(before, after, part)]
     shown = [row for row in rows if row.public or join_link(own)]
-    moved = any(before[key] != after[key] for key in ("starts", "ends", "zone"))
+    old_when = invitations.part_in_words(before, part) if part else invitations.when_in_words(before)
+    moved = _moved(before, after, part)
     return {
         **registration(message, _now),
         "changes": shown,
         "hidden": len(shown) < len(rows) and own.status is Status.CONFIRMED and own.mode is Mode.ONLINE,
         "moved": moved,
-        "old_when": invitations.when_in_words(before),
+        "old_when": old_when,
         "note": message.facts.get("text", ""),
         "clocks": i18n.zone_name(own.event.zone) if message.facts.get("clocks") and not moved else "",
         "invited": message.sequence is not None,
     }
+
+
+def _moved(before: invitations.Facts, after: invitations.Facts, part: int | None) -> bool:
+    """Whether the one time that this mail is about is another now."""
+    if before["zone"] != after["zone"]:
+        return True
+    if part:
+        key = f"part {part}"
+        return key in before and before[key] != after[key]
+    several = any(key.startswith("part ") for key in (*before, *after))
+    return not several and any(before[key] != after[key] for key in ("starts", "ends"))
 
 
 def _mode_change(message: Message, own: Registration) -> list[invitations.Change]:
@@ -180,6 +213,17 @@ def event_cancellation(message: Message, _now: datetime) -> Context:
     return {
         **registration(message, _now),
         "reason": own.event.cancelled_reason,
+        "invited": message.sequence is not None,
+    }
+
+
+def part_cancellation(message: Message, now: datetime) -> Context:
+    """One of several parts is off; the others stay."""
+    if message.part is None:
+        raise Incomplete(f"message {message.id} ({message.kind}) is about no part")
+    return {
+        **registration(message, now),
+        "reason": message.part.cancelled_reason,
         "invited": message.sequence is not None,
     }
 
@@ -219,20 +263,22 @@ def reminder(message: Message, now: datetime) -> Context:
     own = registration_of(message)
     about = registration(message, now)
     event = own.event
+    next_up: Event | EventPart = message.part or event
+    begun = event.starts_at is not None and now >= event.starts_at
     return {
         **about,
-        "days": _days_until(event, now),
-        "time": i18n.clock_time(event.starts_at.astimezone(ZoneInfo(event.zone))) if event.starts_at else "",
+        "days": _days_until(next_up, event.zone, now),
+        "time": i18n.clock_time(next_up.starts_at.astimezone(ZoneInfo(event.zone))) if next_up.starts_at else "",
         "on_site": own.mode is Mode.ON_SITE,
         "on_own_page": own.mode is Mode.ONLINE and not about["join_link"],
-        "waiting": waiting_list.places([event])[event.id][own.mode].waiting,
+        "waiting": 0 if begun else waiting_list.places([event])[event.id][own.mode].waiting,
     }
 
 
-def _days_until(event: Event, now: datetime) -> int:
+def _days_until(next_up: Event | EventPart, zone: str, now: datetime) -> int:
     """0 today, 1 tomorrow, by the calendar of the talk's zone."""
-    today = now.astimezone(ZoneInfo(event.zone)).date()
-    return (event.starts_local.date() - today).days if event.starts_local else 0
+    today = now.astimezone(ZoneInfo(zone)).date()
+    return (next_up.starts_local.date() - today).days if next_up.starts_local else 0
 
 
 def follow_request(message: Message, now: datetime) -> Context:

@@ -150,6 +150,9 @@ def prepare(claimed: Claim, now: datetime, lease: timedelta = LEASE) -> Parcel |
         return None
     if _is_void(message, now):
         return None
+    if (turn := _waits_until(message, database_time)) is not None:
+        message.state, message.not_before = MessageState.OWED, max(turn, database_time) + MOMENT
+        return None
     message.not_before = database_time + lease
     if message.raw is None:
         letter = compose(message, now)
@@ -164,6 +167,31 @@ def _lock_registration(registration_id: int | None) -> bool:
     row = sa.select(Registration).where(Registration.id == registration_id)
     locked = row.with_for_update(skip_locked=True, key_share=True).execution_options(populate_existing=True)
     return db.session.scalar(locked) is not None
+
+
+def _waits_until(message: Message, database_time: datetime) -> datetime | None:
+    """When the mail is tried that has to go before this one: now, if just so. None if there is none.
+
+    A part that leaves the rule of a course means nothing to a calendar that does not hold the course yet.
+    """
+    if message.part_id is None or message.sequence is None:
+        return None
+    earlier = (
+        sa.select(Message.state, Message.not_before)
+        .where(
+            Message.registration_id == message.registration_id,
+            Message.id < message.id,
+            Message.part_id.is_(None),
+            Message.sequence.is_not(None),
+            Message.state.in_((MessageState.OWED, MessageState.DEFERRED, MessageState.SENDING)),
+        )
+        .order_by(Message.id)
+    )
+    row = db.session.execute(earlier).first()
+    if row is None:
+        return None
+    sending: bool = row.state is MessageState.SENDING
+    return database_time if sending else row.not_before
 
 
 def _is_void(message: Message, now: datetime) -> bool:

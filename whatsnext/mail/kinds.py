@@ -9,6 +9,7 @@ from datetime import datetime
 from whatsnext.calendars import invitation
 from whatsnext.mail import contexts
 from whatsnext.models import EventState, Kind, Message, Status
+from whatsnext.services import answers
 
 Calendar = Callable[[invitation.Invitation, datetime], bytes]
 METHODS: dict[Calendar, str] = {
@@ -24,8 +25,8 @@ def as_owed(message: Message) -> datetime:
 
 
 def end_of_talk(message: Message) -> datetime:
-    """No mail about a talk goes out once it is over."""
-    ends = contexts.registration_of(message).event.ends_at
+    """No mail about a talk, or about a part of it, goes out once that is over."""
+    ends = message.part.ends_at if message.part else contexts.registration_of(message).event.ends_at
     return min(message.best_before, ends) if ends else message.best_before
 
 
@@ -42,8 +43,8 @@ def end_of_offer(message: Message) -> datetime:
 
 
 def start_of_talk(message: Message) -> datetime:
-    """Of no use once the talk has begun."""
-    starts = contexts.event_of(message).starts_at
+    """Of no use once the talk, or the part it is about, has begun."""
+    starts = (message.part or contexts.event_of(message)).starts_at
     return min(message.best_before, starts) if starts else message.best_before
 
 
@@ -64,9 +65,11 @@ def is_unproved(message: Message) -> bool:
 
 
 def is_newest(message: Message) -> bool:
-    """Nothing with a higher SEQUENCE is owed to this attendee (RFC 5546 §2.1.4)."""
-    last = contexts.registration_of(message).sequence
-    return message.sequence is None or last is None or message.sequence >= last
+    """Nothing with a higher SEQUENCE is owed for this entry of the attendee's calendar (RFC 5546 §2.1.4)."""
+    if message.sequence is None:
+        return True
+    last = answers.newest_sequence(contexts.registration_of(message), message.part)
+    return last is None or message.sequence >= last
 
 
 def is_invited(message: Message) -> bool:
@@ -89,11 +92,19 @@ def is_called_off(message: Message) -> bool:
     return contexts.registration_of(message).event.state is EventState.CANCELLED
 
 
+def is_off(message: Message) -> bool:
+    """The part is off: for a calendar that held it, and for whoever still hears of the talk."""
+    off = message.part is not None and message.part.cancelled_at is not None
+    return off and (message.sequence is not None or is_told(message))
+
+
 def is_coming_up(message: Message) -> bool:
-    """The person has the place, and the talk still is on the day the reminder was owed for."""
-    event = contexts.registration_of(message).event
-    day = event.starts_local.date().isoformat() if event.starts_local else ""
-    return has_status(Status.CONFIRMED)(message) and is_on(message) and message.facts.get("day", day) == day
+    """The person has the place, and what the reminder was owed for still is on that day."""
+    event, part = contexts.registration_of(message).event, message.part
+    local = part.starts_local if part else event.starts_local
+    day = local.date().isoformat() if local else ""
+    takes_place = is_on(message) and (part is None or part.cancelled_at is None)
+    return has_status(Status.CONFIRMED)(message) and takes_place and message.facts.get("day", day) == day
 
 
 def is_on(message: Message) -> bool:
@@ -200,6 +211,13 @@ KINDS: dict[Kind, MailKind] = {
         calendar=invitation.decline_counter,
         best_before=end_of_talk,
         still_true=is_told,
+    ),
+    Kind.PART_CANCELLATION: MailKind(
+        folder="part_cancellation",
+        context=contexts.part_cancellation,
+        calendar=invitation.cancel,
+        best_before=end_of_talk,
+        still_true=is_off,
     ),
     Kind.REMINDER: MailKind(
         folder="reminder",

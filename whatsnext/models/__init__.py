@@ -1,7 +1,7 @@
 """The tables. Importing this package makes them all known to the metadata."""
 
 from whatsnext.models.agency import Agency
-from whatsnext.models.event import Event, EventSpeaker, EventState, Mode
+from whatsnext.models.event import Event, EventPart, EventSpeaker, EventState, Mode
 from whatsnext.models.feed import PersonFeed
 from whatsnext.models.follow import Follow
 from whatsnext.models.housekeeping import JobRun, RateLimit
@@ -9,7 +9,7 @@ from whatsnext.models.incoming import Incoming, IncomingState, Mailbox, Reason
 from whatsnext.models.message import UNSETTLED, Kind, Mailing, Message, MessageState
 from whatsnext.models.page import Page
 from whatsnext.models.person import Person
-from whatsnext.models.registration import CancelledBy, PartStat, Registration, Status
+from whatsnext.models.registration import CancelledBy, PartAnswer, PartStat, Registration, Status
 from whatsnext.models.reminder import Reminder
 from whatsnext.models.series import Series
 from whatsnext.models.signin import SignedIn, SignInLink
@@ -21,6 +21,7 @@ __all__ = [
     "Agency",
     "CancelledBy",
     "Event",
+    "EventPart",
     "EventSpeaker",
     "EventState",
     "Follow",
@@ -34,6 +35,7 @@ __all__ = [
     "MessageState",
     "Mode",
     "Page",
+    "PartAnswer",
     "PartStat",
     "Person",
     "PersonFeed",

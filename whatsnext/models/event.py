@@ -37,6 +37,11 @@ class Event(Base):
     `opens_local` and `closes_local` are those of sign-up, null where a button and not a typed time has set it.
     `sequence` is the event's SEQUENCE (RFC 5545 §3.8.7.4). `version` guards against two editors, `page_version`
     rises with whatever the public page shows. `last_arrival` is the last arrival number given.
+
+    A talk of several parts has a row for each of them in `parts` and their number in `part_count`; one of a single
+    part has none. `starts_at` is then the start of the first and `ends_at` the end of the last that takes place, while
+    `starts_local` stays what the organiser wrote first: of a regular course (every `repeat_weeks` weeks) the start of
+    its rule.
     """
 
     __tablename__ = "event"
@@ -45,6 +50,13 @@ class Event(Base):
         sa.Index("ix_event_theme", "theme_id", "state", "starts_at"),
         sa.Index("ix_event_host", "host_id", "state", "starts_at"),
         sa.Index("ix_event_announced", "state", "published_at"),
+        sa.Index(
+            "ix_event_courses",
+            "ends_at",
+            "starts_at",
+            sqlite_where=sa.text("part_count > 1"),
+            postgresql_where=sa.text("part_count > 1"),
+        ),
         sa.CheckConstraint("duration_minutes > 0", name="duration"),
         sa.CheckConstraint("capacity_on_site >= 0 AND capacity_online >= 0", name="capacity"),
     )
@@ -65,6 +77,8 @@ class Event(Base):
     duration_minutes: Mapped[int] = mapped_column(default=90)
     starts_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    repeat_weeks: Mapped[int] = mapped_column(default=0)
+    part_count: Mapped[int] = mapped_column(default=1)
     previous_starts_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     previous_ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     previous_zone: Mapped[str] = mapped_column(sa.String(64), default="")
@@ -107,6 +121,35 @@ class Event(Base):
     speakers: Mapped[list[Speaker]] = relationship(
         secondary="event_speaker", order_by="EventSpeaker.position", viewonly=True
     )
+    parts: Mapped[list[EventPart]] = relationship(order_by="EventPart.position", cascade="all, delete-orphan")
+
+
+class EventPart(Base):
+    """One part of a talk that has several: an afternoon, or one evening of a course.
+
+    `uid` is its own in irregular talks (the first has the talk's); all parts of a regular course have the talk's, and
+    `original_local` says which of them it is: the wall time by the rule, its RECURRENCE-ID, null in irregular talks.
+    `sequence` is the talk's SEQUENCE when this part last changed alone, 0 if it never did.
+    """
+
+    __tablename__ = "event_part"
+    __table_args__ = (
+        sa.UniqueConstraint("event_id", "position"),
+        sa.CheckConstraint("duration_minutes > 0", name="duration"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    event_id: Mapped[int] = mapped_column(sa.ForeignKey("event.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    starts_local: Mapped[datetime] = mapped_column(sa.DateTime())
+    fold: Mapped[int] = mapped_column(default=0)
+    duration_minutes: Mapped[int]
+    starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    original_local: Mapped[datetime | None] = mapped_column(sa.DateTime())
+    uid: Mapped[str] = mapped_column(sa.String(120), index=True)
+    sequence: Mapped[int] = mapped_column(default=0)
+    cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancelled_reason: Mapped[str] = mapped_column(sa.Text, default="")
 
 
 class EventSpeaker(Base):

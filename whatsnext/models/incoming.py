@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from whatsnext.db import Base
-from whatsnext.models.event import Event
+from whatsnext.models.event import Event, EventPart
 from whatsnext.models.registration import Registration
 from whatsnext.models.types import UtcDateTime, choice, personal
 
@@ -56,6 +56,7 @@ class Reason(StrEnum):
     BOUNCE = "bounce"
     COUNTER = "counter"
     DELEGATED = "delegated"
+    ONE_PART = "one_part"
 
 
 class Incoming(Base):
@@ -63,7 +64,7 @@ class Incoming(Base):
 
     `tries` counts how often its reading was begun, `tried_at` is when last. `answered`: it made us mail somebody. `raw`
     is its beginning. `done_at` is when an organiser had nothing more to do with it. Texts are for people only, never
-    acted on.
+    acted on. `part_id` is the part of a talk of several that it answers to.
     """
 
     __tablename__ = "incoming"
@@ -85,6 +86,7 @@ class Incoming(Base):
     answered: Mapped[bool] = mapped_column(default=False)
     registration_id: Mapped[int | None] = mapped_column(sa.ForeignKey("registration.id"))
     event_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event.id"), index=True)
+    part_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event_part.id"))
     sender: Mapped[str] = mapped_column(
         sa.String(254), default="", info=personal("to see who wrote", _ORGANISERS, _MONTH)
     )
@@ -109,6 +111,7 @@ class Incoming(Base):
 
     registration: Mapped[Registration | None] = relationship()
     event: Mapped[Event | None] = relationship()
+    part: Mapped[EventPart | None] = relationship()
 
 
 class Mailbox(Base):

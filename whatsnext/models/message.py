@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from whatsnext.db import Base
-from whatsnext.models.event import Event
+from whatsnext.models.event import Event, EventPart
 from whatsnext.models.person import Person
 from whatsnext.models.registration import Registration
 from whatsnext.models.types import UtcDateTime, choice, personal
@@ -35,6 +35,7 @@ class Kind(StrEnum):
     SECURITY_NOTICE = "security_notice"
     FORWARD = "forward"
     COUNTER_DECLINED = "counter_declined"
+    PART_CANCELLATION = "part_cancellation"
     REMINDER = "reminder"
     FOLLOW_REQUEST = "follow_request"
     NEWS = "news"
@@ -60,6 +61,8 @@ class Message(Base):
 
     `not_before` is the next try or the end of a lease; `tries` says whose lease it is. `raw` holds the bytes from the
     first claim until the message is settled, so that a retry sends the same. `sequence` is the SEQUENCE promised.
+    `part_id` names the one part that the calendar in it is about: always in irregular talks of several parts, in a
+    regular course where a part leaves the rule.
     """
 
     __tablename__ = "message"
@@ -76,6 +79,7 @@ class Message(Base):
     person_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
     registration_id: Mapped[int | None] = mapped_column(sa.ForeignKey("registration.id"))
     event_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event.id"))
+    part_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event_part.id"), index=True)
     mailing_id: Mapped[int | None] = mapped_column(sa.ForeignKey("mailing.id"), index=True)
     recipient: Mapped[str] = mapped_column(
         sa.String(254), info=personal("to deliver the mail", "organisers and operators", "as long as the person")
@@ -109,6 +113,7 @@ class Message(Base):
     person: Mapped[Person | None] = relationship()
     registration: Mapped[Registration | None] = relationship()
     event: Mapped[Event | None] = relationship()
+    part: Mapped[EventPart | None] = relationship()
 
 
 class Mailing(Base):

@@ -111,3 +111,19 @@ class Registration(Base):
 
     event: Mapped[Event] = relationship()
     person: Mapped[Person] = relationship()
+
+
+class PartAnswer(Base):
+    """What a calendar answered to one part of a talk of several: as PARTSTAT, SEQUENCE and DTSTAMP of a registration.
+
+    Of a regular course there is a row only for a part that was answered alone.
+    """
+
+    __tablename__ = "part_answer"
+    registration_id: Mapped[int] = mapped_column(sa.ForeignKey("registration.id", ondelete="CASCADE"), primary_key=True)
+    part_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("event_part.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    partstat: Mapped[PartStat] = mapped_column(choice(PartStat), default=PartStat.NEEDS_ACTION)
+    sequence: Mapped[int]
+    stamp: Mapped[datetime] = mapped_column(UtcDateTime)

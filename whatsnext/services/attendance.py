@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased, joinedload
 
 from whatsnext.db import db
 from whatsnext.models import Event, Registration, Status
+from whatsnext.services import parts
 
 MOST = 200
 
@@ -37,6 +38,7 @@ def of(person_id: int, now: datetime) -> Attendance:
         .order_by(Event.starts_at.desc(), Registration.id.desc())
         .limit(MOST)
     ).all()
+    parts.load(registration.event for registration, _before in rows)
     coming: list[Registration] = []
     waiting: list[Registration] = []
     past: list[Registration] = []

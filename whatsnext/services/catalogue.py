@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload, selectinload
@@ -19,6 +18,7 @@ from whatsnext.i18n import gettext as _
 from whatsnext.models import (
     Agency,
     Event,
+    EventPart,
     EventSpeaker,
     EventState,
     Mode,
@@ -27,6 +27,7 @@ from whatsnext.models import (
     Speaker,
     Theme,
 )
+from whatsnext.services import parts
 from whatsnext.services.signup import ACTIVE
 from whatsnext.services.waiting_list import Places
 
@@ -169,10 +170,11 @@ def coming(
     after: Key | None = None,
 ) -> list[Event]:
     """Published and cancelled talks that are not over, soonest first."""
-    chosen = _listed(series, theme, words).where(Event.starts_at > now - LONGEST_TALK, Event.ends_at > now)
+    begun = min(now - LONGEST_TALK, _first_course(now) or now)
+    chosen = _listed(series, theme, words).where(Event.starts_at >= begun, Event.ends_at > now)
     if after:
         chosen = chosen.where(sa.tuple_(Event.starts_at, Event.id) > sa.tuple_(*_bound(after)))
-    return list(db.session.scalars(chosen.order_by(Event.starts_at, Event.id).limit(limit)))
+    return _read(chosen.order_by(Event.starts_at, Event.id).limit(limit))
 
 
 def earlier(
@@ -188,7 +190,21 @@ def earlier(
     chosen = _listed(series, theme, words).where(Event.starts_at < now, Event.ends_at <= now)
     if before:
         chosen = chosen.where(sa.tuple_(Event.starts_at, Event.id) < sa.tuple_(*_bound(before)))
-    return list(db.session.scalars(chosen.order_by(Event.starts_at.desc(), Event.id.desc()).limit(limit)))
+    return _read(chosen.order_by(Event.starts_at.desc(), Event.id.desc()).limit(limit))
+
+
+def _first_course(now: datetime) -> datetime | None:
+    """When the first talk of several parts began that is not over: some last for months."""
+    lasting = sa.select(sa.func.min(Event.starts_at)).where(
+        Event.part_count > sa.literal_column("1"), Event.ends_at > now
+    )
+    return db.session.scalar(lasting)
+
+
+def _read(chosen: sa.Select[Event]) -> list[Event]:
+    found = list(db.session.scalars(chosen))
+    parts.load(found)
+    return found
 
 
 def _bound(key: Key) -> tuple[Any, Any]:
@@ -293,19 +309,24 @@ def _row(chosen: sa.Select[*tuple[Any, ...]], given: dict[str, str]) -> Version:
 # --- calendars -------------------------------------------------------------------------------------------
 
 
-def entry(event: Event, *, join_link: str = "") -> Entry:
-    """The talk as a calendar of anybody shows it. The talk has a time; `join_link` only for those confirmed."""
-    if event.starts_at is None or event.ends_at is None:
+def entry(event: Event, *, join_link: str = "", part: EventPart | None = None) -> Entry:
+    """The talk, or a part of it, as a calendar of anybody shows it; it has a time.
+
+    `join_link` only for those confirmed.
+    """
+    shape = parts.shape(event, part)
+    if shape is None:
         raise NotFound
-    zone = ZoneInfo(event.zone)
     address = links.external("public.event", slug=event.slug)
     texts = [markdown.to_text(event.summary), markdown.to_text(event.agenda), join_link, address]
     return Entry(
-        uid=event.uid,
+        uid=shape.uid,
         sequence=event.sequence,
-        start=event.starts_at.astimezone(zone),
-        end=event.ends_at.astimezone(zone),
-        summary=event.title,
+        start=shape.start,
+        end=shape.end,
+        repeat=shape.repeat,
+        recurrence=shape.recurrence,
+        summary=event.title if parts.regular(event) else parts.title(event, part),
         description="\n\n".join(text for text in texts if text),
         location=(event.address if event.on_site else "") or join_link or (_("Online") if event.online else ""),
         url=address,
@@ -317,6 +338,11 @@ def entry(event: Event, *, join_link: str = "") -> Entry:
         organiser_address=event.series.contact_email,
         protected=event.protected,
     )
+
+
+def entries(event: Event, *, join_link: str = "") -> list[Entry]:
+    """All that a calendar holds of a talk, one entry for each part that needs its own."""
+    return [entry(event, join_link=join_link, part=part) for part in parts.entries(event)]
 
 
 def first_page(events: Sequence[Event], size: int) -> tuple[list[Event], Key | None]:

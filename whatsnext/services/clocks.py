@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from whatsnext.db import db
-from whatsnext.models import Event, EventState
-from whatsnext.services import invitations, waiting_list
+from whatsnext.models import Event, EventPart, EventState
+from whatsnext.services import invitations, parts, waiting_list
 
 log = logging.getLogger(__name__)
 
 
-class Stale(NamedTuple):
-    """A talk whose clocks follow other rules now, and when it starts by them (UTC)."""
-
-    event_id: int
-    starts_at: datetime
-
-
-def stale(now: datetime) -> list[Stale]:
-    """Talks that are not over and whose stored instant is not that of their local time any more. Reads."""
-    chosen = (
-        sa.select(Event.id, Event.starts_local, Event.zone, Event.fold, Event.starts_at)
-        .where(Event.ends_at > now, Event.starts_local.is_not(None))
-        .order_by(Event.id)
+def stale(now: datetime) -> list[int]:
+    """Numbers of the talks that are not over and whose stored instants are not those of their local times. Reads."""
+    whole = sa.select(Event.id, Event.starts_local, Event.zone, Event.fold, Event.starts_at).where(
+        Event.ends_at > now, Event.part_count == 1, Event.starts_local.is_not(None)
     )
-    found = [
-        (row.id, instant(row.starts_local, row.zone, row.fold), row.starts_at) for row in db.session.execute(chosen)
-    ]
-    return [Stale(event_id, right) for event_id, right, kept in found if right != kept]
+    in_parts = (
+        sa.select(EventPart.event_id, EventPart.starts_local, Event.zone, EventPart.fold, EventPart.starts_at)
+        .join(Event, Event.id == EventPart.event_id)
+        .where(Event.ends_at > now, Event.part_count > 1)
+    )
+    rows = [*db.session.execute(whole), *db.session.execute(in_parts)]
+    return sorted({number for number, local, zone, fold, kept in rows if instant(local, zone, fold) != kept})
 
 
 def instant(starts_local: datetime, zone: str, fold: int) -> datetime:
@@ -80,13 +73,11 @@ def recompute(now: datetime) -> int:
     Call inside `write()`. Logs it if anything has changed. Returns how many talks have another instant.
     """
     moved, told = 0, 0
-    for event_id, starts_at in stale(now):
+    for event_id in stale(now):
         event = waiting_list.lock(event_id)
-        if event.starts_local is None or event.starts_at == starts_at:
-            continue
         before = invitations.facts(event)
-        event.starts_at = starts_at
-        event.ends_at = starts_at + timedelta(minutes=event.duration_minutes)
+        if not _set_right(event):
+            continue
         event.changed_at = now
         waiting_list.touch(event)
         moved += 1
@@ -97,3 +88,17 @@ def recompute(now: datetime) -> int:
     if moved:
         log.info("new time-zone data: %d talks have another instant, %d people get an update", moved, told)
     return moved
+
+
+def _set_right(event: Event) -> bool:
+    """Give the talk and its parts the instants of their local times; whether one of them was another."""
+    if event.starts_local is None:
+        return False
+    every: list[Event | EventPart] = [event] if not parts.several(event) else [*event.parts]
+    kept = [each.starts_at for each in every]
+    for each in every:
+        if each.starts_local is not None:
+            each.starts_at = instant(each.starts_local, event.zone, each.fold)
+            each.ends_at = each.starts_at + timedelta(minutes=each.duration_minutes)
+    parts.span_over(event)
+    return [each.starts_at for each in every] != kept

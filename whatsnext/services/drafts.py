@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -16,23 +17,23 @@ from whatsnext.db import db
 from whatsnext.errors import (
     CapacityBelowZero,
     ClosesAfterStart,
-    DateOutOfRange,
     DomainError,
     EndsBeforeStart,
     JoinLinkRefused,
     OpensAfterCloses,
+    PartsMeet,
     ThemeOfOtherSeries,
-    TimeSkipped,
-    TimeTwice,
     TitleMissing,
     UnknownZone,
 )
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.models import Agency, Event, Speaker, Theme
+from whatsnext.services import slots
 from whatsnext.services.invitations import Change
+from whatsnext.services.parts import Slot
+from whatsnext.services.slots import Part
 
-YEARS = (2000, 2100)
 COPIED = (
     "title",
     "theme_id",
@@ -42,6 +43,7 @@ COPIED = (
     "language",
     "zone",
     "duration_minutes",
+    "repeat_weeks",
     "on_site",
     "online",
     "capacity_on_site",
@@ -66,7 +68,8 @@ class Draft:
 
     `starts_local`, `registration_opens` and `registration_closes` are naive wall times in `zone`. `fold` is the answer
     where clocks show the start twice: 0 the earlier, 1 the later, None not asked. Without `series_id` it is the first
-    series, without `slug` the address is made from the title.
+    series, without `slug` the address is made from the title. `parts` are all parts of a talk that has several, with
+    the first; with `repeat_weeks` they follow each other in so many weeks.
     """
 
     title: str
@@ -82,6 +85,8 @@ class Draft:
     zone: str = "Europe/Berlin"
     fold: int | None = None
     duration_minutes: int = 90
+    repeat_weeks: int = 0
+    parts: tuple[Part, ...] = ()
     on_site: bool = True
     online: bool = False
     capacity_on_site: int = 0
@@ -110,6 +115,7 @@ class Draft:
             speaker_ids=tuple(speaker.id for speaker in event.speakers),
             starts_local=event.starts_local,
             fold=event.fold,
+            parts=slots.saved(event),
             registration_opens=_local(event.registration_opens, zone),
             registration_closes=_local(event.registration_closes, zone),
         )
@@ -117,17 +123,18 @@ class Draft:
 
 @dataclass(frozen=True)
 class Times:
-    """The instants a draft stands for, in UTC, and the fold of its start."""
+    """The instants a draft stands for, in UTC, the fold of its start, and its parts if it has several."""
 
     starts_at: datetime | None
     ends_at: datetime | None
     fold: int
     opens: datetime | None
     closes: datetime | None
+    slots: tuple[Slot, ...] = ()
 
 
 def times(draft: Draft) -> Times:
-    """Raises UnknownZone, DateOutOfRange, EndsBeforeStart, TimeSkipped or TimeTwice.
+    """Raises UnknownZone, DateOutOfRange, EndsBeforeStart, TimeSkipped, TimeTwice, PartWithoutTime or TooManyParts.
 
     Of a time that comes twice sign-up opens at the earlier and closes at the later: nobody is shut out by it.
     """
@@ -136,16 +143,21 @@ def times(draft: Draft) -> Times:
     if draft.duration_minutes < 1:
         raise EndsBeforeStart
     zone = ZoneInfo(draft.zone)
-    start = _resolve(draft.starts_local, zone, draft.fold, ("date", "time"))
+    start = slots.resolve(draft.starts_local, zone, 0 if draft.repeat_weeks else draft.fold, ("date", "time"))
     starts_at = start.astimezone(UTC) if start else None
-    opens = _resolve(draft.registration_opens, zone, 0, ("registration_opens", "registration_opens_time"))
-    closes = _resolve(draft.registration_closes, zone, 1, ("registration_closes", "registration_closes_time"))
+    ends_at = starts_at + timedelta(minutes=draft.duration_minutes) if starts_at else None
+    laid = slots.lay_out(draft.parts, start, draft.repeat_weeks, draft.duration_minutes)
+    if there := [slot for slot in laid if not slot.cancelled]:
+        starts_at, ends_at = there[0].starts_at, there[-1].ends_at
+    opens = slots.resolve(draft.registration_opens, zone, 0, ("registration_opens", "registration_opens_time"))
+    closes = slots.resolve(draft.registration_closes, zone, 1, ("registration_closes", "registration_closes_time"))
     return Times(
         starts_at,
-        starts_at + timedelta(minutes=draft.duration_minutes) if starts_at else None,
+        ends_at,
         start.fold if start else 0,
         opens.astimezone(UTC) if opens else None,
         closes.astimezone(UTC) if closes else None,
+        laid,
     )
 
 
@@ -157,7 +169,7 @@ def problems(draft: Draft) -> list[DomainError]:
     except DomainError as error:
         found.append(error)
     found += [
-        _beside(CapacityBelowZero(), name)
+        slots.beside(CapacityBelowZero(), name)
         for name in ("capacity_on_site", "capacity_online")
         if getattr(draft, name) < 0
     ]
@@ -192,27 +204,12 @@ def _order_problems(at: Times) -> list[DomainError]:
     until = at.closes or at.starts_at
     if at.opens and until and at.opens >= until:
         found.append(OpensAfterCloses())
+    there = [slot for slot in at.slots if not slot.cancelled]
+    for before, after in pairwise(there):
+        if after.starts_at < before.ends_at:
+            error = PartsMeet(number=after.position, before=before.position)
+            found.append(slots.beside(error, slots.part_field(after.position, "date")))
     return found
-
-
-def _resolve(local: datetime | None, zone: ZoneInfo, fold: int | None, fields: tuple[str, str]) -> datetime | None:
-    """The aware time; `fields` are those of the date and of the time in the editor."""
-    if local is None:
-        return None
-    if not YEARS[0] <= local.year <= YEARS[1]:
-        raise _beside(DateOutOfRange(first=YEARS[0], last=YEARS[1]), fields[0])
-    try:
-        return timezone.resolve(local, zone, fold)
-    except timezone.SkippedTime:
-        raise _beside(TimeSkipped(time=i18n.clock_time(local)), fields[1]) from None
-    except timezone.RepeatedTime:
-        raise TimeTwice(time=i18n.clock_time(local)) from None
-
-
-def _beside(error: DomainError, field: str) -> DomainError:
-    """The same "no" beside another field."""
-    error.field = field
-    return error
 
 
 def _opens_as_page(address: str) -> bool:
@@ -242,6 +239,21 @@ def _when(draft: Draft) -> str:
     return i18n.span(at.starts_at, at.ends_at, draft.zone) if at.starts_at and at.ends_at else ""
 
 
+def _parts(draft: Draft) -> str:
+    """One line for each part."""
+    try:
+        laid = times(draft).slots
+    except DomainError:
+        return "\n".join(f"{part.starts_local:%Y-%m-%d %H:%M}" for part in draft.parts if part.starts_local)
+    return "\n".join(i18n.span(slot.starts_at, slot.ends_at, draft.zone) for slot in laid)
+
+
+def _rhythm(draft: Draft) -> str:
+    if not draft.repeat_weeks:
+        return _("not by a rule")
+    return ngettext("every week", "every %(num)s weeks", draft.repeat_weeks)
+
+
 def _minutes(draft: Draft) -> str:
     return ngettext("%(num)s minute", "%(num)s minutes", draft.duration_minutes)
 
@@ -251,7 +263,7 @@ def _at(name: str) -> Callable[[Draft], str]:
         local: datetime | None = getattr(draft, name)
         if local is None:
             return ""
-        if not timezone.is_zone(draft.zone) or not YEARS[0] <= local.year <= YEARS[1]:
+        if not timezone.is_zone(draft.zone) or not slots.YEARS[0] <= local.year <= slots.YEARS[1]:
             return f"{local:%Y-%m-%d %H:%M} ({draft.zone})"
         return i18n.moment(local.replace(tzinfo=ZoneInfo(draft.zone)), draft.zone)
 
@@ -305,6 +317,8 @@ _WORDS: dict[str, tuple[object, Callable[[Draft], str]]] = {
     "chatham_house": (_l("Chatham House Rule"), lambda draft: _yes(draft.chatham_house)),
     "protected": (_l("Protected talk"), lambda draft: _yes(draft.protected)),
     "when": (_l("When"), _when),
+    "repeat_weeks": (_l("Repeats"), _rhythm),
+    "parts": (_l("Parts"), _parts),
     "on_site": (_l("On site"), lambda draft: _yes(draft.on_site)),
     "address": (_l("Address of the room"), _text("address")),
     "online": (_l("Online"), lambda draft: _yes(draft.online)),

@@ -26,7 +26,7 @@ from whatsnext.errors import (
 )
 from whatsnext.i18n import gettext as _
 from whatsnext.models import Agency, Event, EventSpeaker, EventState, Series, Speaker, Theme
-from whatsnext.services import drafts, follows, waiting_list
+from whatsnext.services import drafts, follows, parts, waiting_list
 from whatsnext.services import series as all_series
 from whatsnext.services.drafts import Draft
 
@@ -36,6 +36,7 @@ ASSIGNED = (
     "fold",
     "starts_at",
     "ends_at",
+    "part_count",
     "registration_opens",
     "registration_closes",
     "opens_local",
@@ -107,6 +108,7 @@ def create(draft: Draft, now: datetime, form_key: str = "") -> Event:
         if made := db.session.scalar(sa.select(Event).where(Event.uid == uid)):
             return made
         event = Event(series_id=series_id, slug=_slug(draft), uid=uid, version=1, created_at=now, changed_at=now)
+        event.part_count = 1
         event.state = EventState.DRAFT
         assign(event, draft)
         if _added(event):
@@ -198,7 +200,14 @@ def duplicate(event_id: int, now: datetime, form_key: str = "") -> Event:
     """A new draft with everything of a talk but its times and its people; one for each `form_key`. Raises NotFound."""
     original = get(event_id)
     fresh = replace(
-        Draft.of(original), slug="", starts_local=None, fold=None, registration_opens=None, registration_closes=None
+        Draft.of(original),
+        slug="",
+        starts_local=None,
+        fold=None,
+        parts=(),
+        repeat_weeks=0,
+        registration_opens=None,
+        registration_closes=None,
     )
     return create(fresh, now, form_key)
 
@@ -230,6 +239,7 @@ def assign(event: Event, draft: Draft) -> None:
     event.starts_at, event.ends_at = at.starts_at, at.ends_at
     event.registration_opens, event.registration_closes = at.opens, at.closes
     event.opens_local, event.closes_local = draft.registration_opens, draft.registration_closes
+    parts.assign(event, at.slots)
 
 
 def set_speakers(event: Event, speaker_ids: tuple[int, ...]) -> None:

@@ -28,7 +28,7 @@ from whatsnext.models import (
     Status,
     Theme,
 )
-from whatsnext.services import catalogue
+from whatsnext.services import catalogue, parts
 from whatsnext.services.catalogue import PUBLIC
 
 KEPT_PAST = timedelta(days=365)
@@ -114,7 +114,9 @@ def talks(source: Source, day: datetime) -> list[Shown]:
         .order_by(Event.starts_at.desc(), Event.id.desc())
         .limit(MOST)
     )
-    return [_shown(event) for event in reversed(db.session.scalars(chosen).all())]
+    found = db.session.scalars(chosen).all()[::-1]
+    parts.load(found)
+    return [shown for event in found for shown in _shown(event)]
 
 
 def announced(day: datetime) -> list[Event]:
@@ -133,13 +135,14 @@ def _kept(day: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(Event.state != EventState.CANCELLED, Event.cancelled_at > day - KEPT_CANCELLED)
 
 
-def _shown(event: Event) -> Shown:
+def _shown(event: Event, *, join_link: str = "") -> list[Shown]:
+    """One entry, or of several parts one for each that needs its own."""
     cancelled = event.state is EventState.CANCELLED
-    entry = catalogue.entry(event)
+    entries = catalogue.entries(event, join_link="" if cancelled else join_link)
     if cancelled:
         news = f"{EventCancelled.text} {event.cancelled_reason}".strip()
-        entry = replace(entry, description=f"{news}\n\n{entry.description}")
-    return Shown(entry=entry, stamp=event.changed_at, cancelled=cancelled)
+        entries = [replace(entry, description=f"{news}\n\n{entry.description}") for entry in entries]
+    return [Shown(entry=entry, stamp=event.changed_at, cancelled=cancelled) for entry in entries]
 
 
 def choices() -> Choices:
@@ -198,13 +201,17 @@ def mine(person_id: int, day: datetime) -> list[Shown]:
         )
         .order_by(Event.starts_at, Event.id)
     )
-    return [_mine(registration) for registration in db.session.scalars(chosen)]
+    found = db.session.scalars(chosen).all()
+    parts.load(registration.event for registration in found)
+    return [shown for registration in found for shown in _mine(registration)]
 
 
-def _mine(registration: Registration) -> Shown:
+def _mine(registration: Registration) -> list[Shown]:
     event = registration.event
-    shown = _shown(event)
-    if registration.mode is Mode.ONLINE and not event.protected and not shown.cancelled:
-        shown = replace(shown, entry=catalogue.entry(event, join_link=event.join_link))
-    entry = replace(shown.entry, sequence=max(event.sequence, registration.sequence or 0))
-    return replace(shown, entry=entry, stamp=max(event.changed_at, registration.changed_at), busy=True)
+    online = registration.mode is Mode.ONLINE and not event.protected
+    sequence = max(event.sequence, registration.sequence or 0)
+    stamp = max(event.changed_at, registration.changed_at)
+    return [
+        replace(shown, entry=replace(shown.entry, sequence=sequence), stamp=stamp, busy=True)
+        for shown in _shown(event, join_link=event.join_link if online else "")
+    ]

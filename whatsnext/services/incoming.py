@@ -21,7 +21,7 @@ READING_TAKES = timedelta(seconds=10)
 OVERLAP = timedelta(days=2)
 KEPT = timedelta(days=30)
 PAGE = 50
-TO_DECIDE = (Reason.COUNTER, Reason.DELEGATED)
+TO_DECIDE = (Reason.COUNTER, Reason.DELEGATED, Reason.ONE_PART)
 REFUSALS = {
     "size": Reason.SIZE,
     "header size": Reason.SIZE,
@@ -160,7 +160,11 @@ def open_ones(before: int | None = None) -> tuple[list[Incoming], int | None]:
         .where(*_open(), Incoming.id < before if before else sa.true())
         .order_by(Incoming.id.desc())
         .limit(PAGE + 1)
-        .options(joinedload(Incoming.registration).joinedload(Registration.person), joinedload(Incoming.event))
+        .options(
+            joinedload(Incoming.registration).joinedload(Registration.person),
+            joinedload(Incoming.event),
+            joinedload(Incoming.part),
+        )
     )
     found = list(db.session.scalars(rows))
     return found[:PAGE], found[PAGE - 1].id if len(found) > PAGE else None

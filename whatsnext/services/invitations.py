@@ -1,28 +1,49 @@
 """What each attendee's calendar is owed: invitation, update, cancellation, and the SEQUENCE of each (RFC 5546 §2.1.4).
 
 The SEQUENCE owed to a person never falls: it is at least the event's, and above every one owed before whenever the
-calendar must change, so that a new sign-up after a CANCEL is not taken for an old mail.
+calendar must change, so that a new sign-up after a CANCEL is not taken for an old mail. A talk of several parts has
+one counter for all its UIDs, and a mail for each that must change (docs/decisions, several parts).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from whatsnext import i18n
 from whatsnext.db import db
 from whatsnext.i18n import gettext as _
-from whatsnext.models import UNSETTLED, Event, Kind, Message, Mode, PartStat, Person, Registration, Status
-from whatsnext.services import outbox
+from whatsnext.models import (
+    Event,
+    EventPart,
+    Kind,
+    Message,
+    Mode,
+    PartStat,
+    Person,
+    Registration,
+    Status,
+)
+from whatsnext.services import answers, outbox, parts
+from whatsnext.services.parts import Target
 
 INVITING = (Kind.INVITATION, Kind.PROMOTION)
 WORDS_ONLY = {"title", "description"}
 """A typo in these may be mended without a message; every other change leaves a calendar stale."""
 
 Facts = dict[str, str]
+Unsent = dict[tuple[int, int | None], Message]
+"""The oldest mail not out yet, by registration and part."""
+
+
+class Renewal(NamedTuple):
+    """Which entries of a calendar are brought up to date, and what was not out yet."""
+
+    targets: list[Target]
+    unsent: Unsent
 
 
 @dataclass(frozen=True)
@@ -51,8 +72,8 @@ class Audience:
 
 
 def facts(event: Event) -> Facts:
-    """What a calendar entry shows of an event, as plain JSON; instants as ISO 8601 in UTC."""
-    return {
+    """What a calendar entry shows of an event, as plain JSON; instants as ISO 8601 in UTC. See `parts.facts` too."""
+    return parts.facts(event) | {
         "title": event.title,
         "starts": event.starts_at.isoformat() if event.starts_at else "",
         "ends": event.ends_at.isoformat() if event.ends_at else "",
@@ -72,17 +93,40 @@ def differ(before: Facts, after: Facts) -> set[str]:
     return {key for key in after if before.get(key, "") != after[key]}
 
 
-def changes(before: Facts, after: Facts) -> list[Change]:
-    """Old and new side by side: the one source of these words for editor, page, mail and calendar."""
+def changes(before: Facts, after: Facts, part: int | None = None) -> list[Change]:
+    """Old and new side by side: the one source of these words for editor, page, mail and calendar.
+
+    With `part` only the time of this part of a talk that has several.
+    """
     rows = [
         Change(_("Title"), before["title"], after["title"]),
-        Change(_("When"), when_in_words(before), when_in_words(after)),
+        *_time_rows(before, after, part),
         Change(_("Where"), where_in_words(before), where_in_words(after)),
         Change(_("Join link"), before["join_link"] or "–", after["join_link"] or "–", public=False),
         Change(_("Dial-in by phone"), before["dial_in"] or "–", after["dial_in"] or "–", public=False),
         Change(_("Summary and agenda"), before["description"] or "–", after["description"] or "–"),
     ]
     return [row for row in rows if row.old != row.new]
+
+
+def _time_rows(before: Facts, after: Facts, only: int | None) -> list[Change]:
+    """One row for the time of the talk, or one for each of its parts."""
+    numbers = sorted({int(key[5:]) for key in (*before, *after) if key.startswith("part ")})
+    if not numbers:
+        return [Change(_("When"), when_in_words(before), when_in_words(after))]
+    return [
+        Change(_("Part %(number)s", number=number), part_in_words(before, number), part_in_words(after, number))
+        for number in numbers
+        if only in (None, number)
+    ]
+
+
+def part_in_words(event_facts: Facts, number: int) -> str:
+    """The time of one part; the only part of a talk is its first."""
+    fact = event_facts.get(f"part {number}", "")
+    if fact:
+        return parts.fact_in_words(fact, event_facts["zone"])
+    return when_in_words(event_facts) if number == 1 and "rule" not in event_facts else "–"
 
 
 def when_in_words(event_facts: Facts) -> str:
@@ -119,53 +163,88 @@ def audience(event: Event) -> Audience:
 
 
 def invite(registration: Registration, kind: Kind, now: datetime) -> Message:
-    """Owe a REQUEST to someone who has just got a place (`kind` INVITATION or PROMOTION)."""
+    """Owe a REQUEST to someone who has just got a place (`kind` INVITATION or PROMOTION), or one for each part.
+
+    Returns the first.
+    """
     outbox.supersede(registration, (*INVITING, Kind.UPDATE, Kind.CANCELLATION, Kind.CONFIRMATION_REQUEST))
     registration.sequence = _next_sequence(registration)
     registration.partstat = PartStat.NEEDS_ACTION
-    return outbox.owe(kind, now, registration=registration, sequence=registration.sequence)
+    if parts.several(registration.event):
+        answers.void_for(registration)
+    return _owe_each(kind, registration, parts.entries(registration.event, now), now)
 
 
 def invite_again(registration: Registration, now: datetime) -> Message:
-    """Owe the newest invitation once more: same SEQUENCE, a later DTSTAMP; after a restore the event's, far above."""
+    """Owe the newest invitation once more: same SEQUENCE, a later DTSTAMP; after a restore the event's, far above.
+
+    Returns the first of them.
+    """
     outbox.supersede(registration, INVITING)
     last, least = registration.sequence, registration.event.sequence
-    sequence = last if last is not None and last >= least else _next_sequence(registration)
-    registration.sequence = sequence
-    return outbox.owe(Kind.INVITATION, now, registration=registration, sequence=sequence)
+    registration.sequence = last if last is not None and last >= least else _next_sequence(registration)
+    return _owe_each(Kind.INVITATION, registration, parts.entries(registration.event, now), now)
 
 
 def reinvite(registration: Registration, before: Mode, now: datetime) -> Message:
     """Owe an update to someone who now takes part the other way: the entry's place and link change."""
     unsent = outbox.supersede(registration, (*INVITING, Kind.UPDATE))
     registration.sequence = _next_sequence(registration)
+    owed = [
+        _reinvite(registration, before, target, [message for message in unsent if message.part is target], now)
+        for target in parts.entries(registration.event, now)
+    ]
+    return owed[0]
+
+
+def _reinvite(
+    registration: Registration, before: Mode, target: Target, unsent: list[Message], now: datetime
+) -> Message:
     kind = next((message.kind for message in unsent if message.kind in INVITING), Kind.UPDATE)
     details: dict[str, Any] = {"mode_before": before.value, "before": facts(registration.event), "text": ""}
     details |= next((message.facts for message in unsent if message.kind is Kind.UPDATE), {})
-    return outbox.owe(kind, now, registration=registration, sequence=registration.sequence, facts=details)
+    return outbox.owe(kind, now, registration=registration, sequence=registration.sequence, facts=details, part=target)
 
 
 def withdraw(registration: Registration, now: datetime, details: dict[str, Any]) -> Message:
-    """Owe the mail that someone no longer takes part; with a CANCEL if they ever were invited."""
+    """Owe the mail that someone no longer takes part; with a CANCEL of each UID if they ever were invited."""
     outbox.supersede(
         registration,
         (*INVITING, Kind.UPDATE, Kind.WAITING, Kind.OFFER, Kind.CONFIRMATION_REQUEST, Kind.ALREADY_REGISTERED),
     )
-    if registration.sequence is not None:
-        registration.sequence = _next_sequence(registration)
-    return outbox.owe(Kind.CANCELLATION, now, registration=registration, sequence=registration.sequence, facts=details)
+    if registration.sequence is None:
+        return outbox.owe(Kind.CANCELLATION, now, registration=registration, facts=details)
+    registration.sequence = _next_sequence(registration)
+    return _owe_each(Kind.CANCELLATION, registration, parts.uids(registration.event, now), now, details)
+
+
+def _owe_each(
+    kind: Kind, registration: Registration, targets: list[Target], now: datetime, details: dict[str, Any] | None = None
+) -> Message:
+    """One mail for each of `targets`, of which there is at least one; returns the first."""
+    sequence = registration.sequence
+    owed = [
+        outbox.owe(kind, now, registration=registration, sequence=sequence, facts=dict(details or {}), part=target)
+        for target in targets
+    ]
+    return owed[0]
 
 
 def tell_change(event: Event, before: Facts, now: datetime, text: str = "") -> int:
-    """Raise SEQUENCE and owe everyone with a place, an offer or a place in line exactly one update.
+    """Raise SEQUENCE and owe everyone with a place, an offer or a place in line exactly one update of each entry.
 
     Call with the event locked and already changed; `before` is what it showed. Mails that are not out yet are
     superseded; the new one then tells the difference to what the person last knew. Returns how many are told.
     """
     if event.ends_at is not None and now >= event.ends_at:
         return 0
-    unsent = _make_newer(event, before, now)
-    return _owe_updates(event, _hearers(event), unsent, {"before": before, "text": text}, now)
+    db.session.flush()
+    differing = differ(before, facts(event))
+    targets = parts.touched(event, differing, now)
+    if not targets:
+        return 0
+    renewal = _make_newer(event, differing, targets, now)
+    return _owe_updates(event, _hearers(event), renewal, {"before": before, "text": text}, now)
 
 
 def tell_clocks(event: Event, before: Facts, now: datetime) -> int:
@@ -175,39 +254,62 @@ def tell_clocks(event: Event, before: Facts, now: datetime) -> int:
     """
     if event.ends_at is not None and now >= event.ends_at:
         return 0
-    unsent = _make_newer(event, before, now)
-    hearers = [each for each in _hearers(event) if each.status is Status.CONFIRMED or each.id in unsent]
-    same_time = {**before, **{key: facts(event)[key] for key in ("starts", "ends")}}
-    return _owe_updates(event, hearers, unsent, {"before": same_time, "text": "", "clocks": True}, now)
-
-
-def _make_newer(event: Event, before: Facts, now: datetime) -> dict[int, Message]:
-    """Raise SEQUENCE for everyone; returns the mails not out yet that a newer one takes the place of."""
     db.session.flush()
+    after = facts(event)
+    differing = differ(before, after)
+    targets = parts.entries(event, now) if parts.regular(event) else parts.touched(event, differing, now)
+    if not targets:
+        return 0
+    renewal = _make_newer(event, differing, targets, now)
+    told = {registration_id for registration_id, _part_id in renewal.unsent}
+    hearers = [each for each in _hearers(event) if each.status is Status.CONFIRMED or each.id in told]
+    same_time = {**before, **{key: after[key] for key in differing}}
+    details = {"before": same_time, "text": "", "clocks": True}
+    return _owe_updates(event, hearers, renewal, details, now)
+
+
+def _make_newer(event: Event, differing: set[str], targets: list[Target], now: datetime) -> Renewal:
+    """Raise SEQUENCE for everyone; returns the mails not out yet that a newer one takes the place of."""
     event.sequence += 1
-    if differ(before, facts(event)) & {"starts", "ends", "zone"}:
-        _ask_anew(event)
+    _note_changes(event, differing, targets)
     _raise_sequences(event)
-    return _take_unsent(event, (*INVITING, Kind.UPDATE), now)
+    return Renewal(targets, _take_unsent(event, (*INVITING, Kind.UPDATE), targets, now))
 
 
-def _owe_updates(
-    event: Event, hearers: list[Any], unsent: dict[int, Message], details: dict[str, Any], now: datetime
-) -> int:
+def _owe_updates(event: Event, hearers: list[Any], renewal: Renewal, details: dict[str, Any], now: datetime) -> int:
+    """Those in line hear of it once, in words."""
     rows = []
     for registration in hearers:
-        older = unsent.get(registration.id)
-        if older and older.kind in INVITING:
-            rows.append(_row(older.kind, registration, event, {}, now))
-        else:
-            own = {**details, "before": older.facts.get("before", details["before"])} if older else details
-            rows.append(_row(Kind.UPDATE, registration, event, own, now))
+        for target in renewal.targets if registration.status is Status.CONFIRMED else [None]:
+            older = _older(renewal.unsent, registration.id, target)
+            if older and older.kind in INVITING:
+                rows.append(_row(older.kind, registration, event, now, target))
+            else:
+                own = {**details, "before": older.facts.get("before", details["before"])} if older else details
+                rows.append(_row(Kind.UPDATE, registration, event, now, target, **own))
     _insert(rows)
-    return len(rows)
+    return len(hearers)
+
+
+def _older(unsent: Unsent, registration_id: int, target: Target) -> Message | None:
+    return unsent.get((registration_id, target.id if target else None)) or unsent.get((registration_id, None))
+
+
+def _note_changes(event: Event, differing: set[str], targets: list[Target]) -> None:
+    """Who has another time is asked anew; a part of a course that changes alone has left the rule from now on."""
+    moved = {key for key in differing if key in ("starts", "ends", "zone", "rule") or key.startswith("part ")}
+    alone = parts.regular(event) and None not in targets
+    if moved and not alone:
+        _ask_anew(event)
+    own = [target for target in targets if target is not None]
+    if moved:
+        answers.void(own)
+    for target in own if alone else ():
+        target.sequence = event.sequence
 
 
 def tell_cancellation(event: Event, now: datetime) -> int:
-    """Owe everyone with a place, an offer or a place in line the news that the talk is off, with a CANCEL.
+    """Owe everyone with a place, an offer or a place in line the news that the talk is off, with a CANCEL of each UID.
 
     Call with the event locked and its state already CANCELLED. Returns how many are told.
     """
@@ -216,10 +318,36 @@ def tell_cancellation(event: Event, now: datetime) -> int:
     db.session.flush()
     event.sequence += 1
     _raise_sequences(event)
-    outbox.supersede_event(event.id, [kind for kind in Kind if kind is not Kind.CANCELLATION], now)
-    rows = [_row(Kind.EVENT_CANCELLATION, registration, event, {}, now) for registration in _hearers(event)]
+    kept = (Kind.CANCELLATION, Kind.PART_CANCELLATION)
+    outbox.supersede_event(event.id, [kind for kind in Kind if kind not in kept], now)
+    return _tell_off(Kind.EVENT_CANCELLATION, event, parts.uids(event, now), None, now)
+
+
+def tell_part_cancellation(event: Event, part: EventPart, now: datetime) -> int:
+    """Owe everyone with a place, an offer or a place in line the news that one part is off, with a CANCEL of it alone.
+
+    Call with the event locked and the part already cancelled. Returns how many are told.
+    """
+    db.session.flush()
+    event.sequence += 1
+    part.sequence = event.sequence
+    _raise_sequences(event)
+    outbox.supersede_event(event.id, (*INVITING, Kind.UPDATE), now, Message.part_id == part.id)
+    return _tell_off(Kind.PART_CANCELLATION, event, [part], part, now)
+
+
+def _tell_off(kind: Kind, event: Event, targets: list[Target], in_words: Target, now: datetime) -> int:
+    """Those in line hear of it once, in words."""
+    hearers = _hearers(event)
+    rows = [
+        _row(kind, registration, event, now, target)
+        for registration in hearers
+        for target in (
+            targets if registration.sequence is not None and registration.status is Status.CONFIRMED else [in_words]
+        )
+    ]
     _insert(rows)
-    return len(rows)
+    return len(hearers)
 
 
 def _next_sequence(registration: Registration) -> int:
@@ -276,19 +404,21 @@ def _hearers(event: Event) -> list[Any]:
     )
 
 
-def _take_unsent(event: Event, kinds: tuple[Kind, ...], now: datetime) -> dict[int, Message]:
-    """The oldest unsent mail of these kinds by registration; all of them become superseded."""
-    unsent = db.session.scalars(
-        sa.select(Message)
-        .where(Message.event_id == event.id, Message.kind.in_(kinds), Message.state.in_(UNSETTLED))
-        .order_by(Message.id.desc())
-    )
-    oldest = {message.registration_id: message for message in unsent if message.registration_id is not None}
-    outbox.supersede_event(event.id, kinds, now)
-    return oldest
+def _take_unsent(event: Event, kinds: tuple[Kind, ...], targets: list[Target], now: datetime) -> Unsent:
+    """The oldest unsent mail of these kinds about `targets`, by registration and part; all of them are superseded.
+
+    What those in line have not been told yet is about no part.
+    """
+    ids = [target.id for target in targets if target is not None]
+    about: sa.ColumnElement[bool] = sa.true()
+    if ids and None not in targets:
+        whole = Message.part_id.is_(None)
+        in_words = sa.and_(whole, Message.sequence.is_(None))
+        about = sa.or_(Message.part_id.in_(ids), in_words if parts.regular(event) else whole)
+    return outbox.take_unsent(event.id, kinds, now, about)
 
 
-def _row(kind: Kind, hearer: Any, event: Event, details: dict[str, Any], now: datetime) -> dict[str, Any]:
+def _row(kind: Kind, hearer: Any, event: Event, now: datetime, part: Target, **details: Any) -> dict[str, Any]:
     return outbox.row(
         kind,
         now,
@@ -298,6 +428,7 @@ def _row(kind: Kind, hearer: Any, event: Event, details: dict[str, Any], now: da
         recipient=hearer.email,
         language=hearer.language,
         sequence=hearer.sequence if hearer.status is Status.CONFIRMED else None,
+        part_id=part.id if part else None,
         facts=details,
     )
 

@@ -14,7 +14,7 @@ from whatsnext import i18n
 from whatsnext.db import db
 from whatsnext.errors import NotFound
 from whatsnext.models import Event, Kind, Mailing, Message, MessageState, Mode, Person, Registration
-from whatsnext.services import invitations, outbox, recipients, waiting_list
+from whatsnext.services import invitations, outbox, parts, recipients, waiting_list
 from whatsnext.services.recipients import Act, Recipients
 
 SAME_WITHIN = timedelta(hours=24)
@@ -80,7 +80,7 @@ def fill(words: str, event: Event, name: str, mode: Mode | None = None) -> str:
     values = {
         "name": name,
         "title": event.title,
-        "when": invitations.when_in_words(facts),
+        "when": parts.whole(event) or invitations.when_in_words(facts),
         "where": invitations.where_in_words(facts),
     }
     return PLACEHOLDER.sub(lambda match: values[PLACEHOLDERS[match[1]]], words)

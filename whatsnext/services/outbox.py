@@ -15,7 +15,7 @@ from flask import current_app
 from whatsnext import tokens
 from whatsnext.db import db
 from whatsnext.errors import NotFound
-from whatsnext.models import UNSETTLED, Event, Kind, Mailing, Message, MessageState, Person, Registration
+from whatsnext.models import UNSETTLED, Event, EventPart, Kind, Mailing, Message, MessageState, Person, Registration
 
 LONGEST = timedelta(hours=48)
 UNPROVED = (3, 10)  # mails an hour, a day, to an address nobody has proved
@@ -36,6 +36,7 @@ def owe(
     sequence: int | None = None,
     best_before: datetime | None = None,
     mailing: Mailing | None = None,
+    part: EventPart | None = None,
 ) -> Message:
     """Owe one mail to one address. Call inside `write()`; `now` and `best_before` are UTC.
 
@@ -50,6 +51,7 @@ def owe(
         person=person,
         registration=registration,
         event=event,
+        part=part,
         mailing_id=mailing.id if mailing else None,
         recipient=person.email if person else recipient,
         language=(registration.language if registration else language) or (person.language if person else "de"),
@@ -124,13 +126,30 @@ def supersede(registration: Registration, kinds: Collection[Kind]) -> list[Messa
     return old
 
 
-def supersede_event(event_id: int, kinds: Collection[Kind], now: datetime) -> None:
-    """The same for all unsent mails of these kinds about one talk, in one statement."""
+def supersede_event(
+    event_id: int, kinds: Collection[Kind], now: datetime, about: sa.ColumnElement[bool] | None = None
+) -> None:
+    """The same for all unsent mails of these kinds about one talk, in one statement; `about` narrows it to a part."""
+    unsent = (Message.event_id == event_id, Message.kind.in_(kinds), Message.state.in_(UNSETTLED))
     db.session.execute(
         sa.update(Message)
-        .where(Message.event_id == event_id, Message.kind.in_(kinds), Message.state.in_(UNSETTLED))
+        .where(*unsent, about if about is not None else sa.true())
         .values(state=MessageState.SUPERSEDED, raw=None, settled_at=now)
     )
+
+
+def take_unsent(
+    event_id: int, kinds: Collection[Kind], now: datetime, about: sa.ColumnElement[bool]
+) -> dict[tuple[int, int | None], Message]:
+    """The same, and the oldest of them by registration and part."""
+    unsent = db.session.scalars(
+        sa.select(Message)
+        .where(Message.event_id == event_id, Message.kind.in_(kinds), Message.state.in_(UNSETTLED), about)
+        .order_by(Message.id.desc())
+    )
+    oldest = {(m.registration_id, m.part_id): m for m in unsent if m.registration_id is not None}
+    supersede_event(event_id, kinds, now, about)
+    return oldest
 
 
 def release_held(now: datetime) -> int:

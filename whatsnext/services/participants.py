@@ -21,11 +21,11 @@ from whatsnext.db import db
 from whatsnext.errors import NotFound
 from whatsnext.i18n import gettext as _
 from whatsnext.models import Event, Kind, Message, MessageState, Mode, PartStat, Person, Registration, Status
-from whatsnext.services import outbox
+from whatsnext.services import answers, outbox
 
 PAGE = 50
 WITHDRAWING = (Kind.CANCELLATION, Kind.EVENT_CANCELLATION)
-CALENDAR_KINDS = (Kind.INVITATION, Kind.PROMOTION, Kind.UPDATE, *WITHDRAWING)
+CALENDAR_KINDS = answers.CALENDARS
 UNDELIVERED = (MessageState.FAILED, MessageState.LAPSED)
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 

@@ -7,7 +7,7 @@ since the last run is owed, also after a pause; of several that have fallen due 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,13 +17,35 @@ from sqlalchemy.orm import joinedload
 
 from whatsnext.db import db
 from whatsnext.errors import RemindersUnreadable
-from whatsnext.models import Event, EventState, JobRun, Kind, Message, Person, Registration, Reminder, Series, Status
+from whatsnext.models import (
+    Event,
+    EventPart,
+    EventState,
+    JobRun,
+    Kind,
+    Message,
+    Person,
+    Registration,
+    Reminder,
+    Series,
+    Status,
+)
 from whatsnext.services import outbox
 
 JOB = "remind"
 A_DAY = 24 * 60
 LONGEST = 30 * A_DAY
 MOST = 5
+
+
+class Occasion(NamedTuple):
+    """What is reminded of: a talk, or one part of it; `starts_local` is wall time in its zone, `starts_at` UTC."""
+
+    event: Event
+    part: EventPart | None
+    starts_local: datetime
+    fold: int
+    starts_at: datetime
 
 
 class Due(NamedTuple):
@@ -49,12 +71,11 @@ def kept(typed: str) -> str:
     return ",".join(map(str, offsets(typed)))
 
 
-def due_at(event: Event, minutes: int) -> datetime:
-    """When (UTC) to remind of this talk: whole days by the clock of its zone, the rest as time that passes."""
-    if event.starts_local is None:
-        raise ValueError("a reminder needs a talk with a time")
+def due_at(occasion: Occasion, minutes: int) -> datetime:
+    """When (UTC) to remind of it: whole days by the clock of its zone, the rest as time that passes."""
     days, rest = divmod(minutes, A_DAY)
-    wall = (event.starts_local - timedelta(days=days)).replace(tzinfo=ZoneInfo(event.zone), fold=event.fold)
+    zone = ZoneInfo(occasion.event.zone)
+    wall = (occasion.starts_local - timedelta(days=days)).replace(tzinfo=zone, fold=occasion.fold)
     return wall.astimezone(UTC) - timedelta(minutes=rest)
 
 
@@ -69,7 +90,7 @@ def remind(now: datetime) -> int:
         db.session.add(run)
     since = run.done_until or now
     run.done_until = max(since, now)
-    return sum(_owe(event, due, now) for event, due in _due(since, now))
+    return sum(_owe(occasion, due, now) for occasion, due in _due(since, now))
 
 
 def forget_the_past() -> None:
@@ -77,35 +98,65 @@ def forget_the_past() -> None:
     db.session.execute(sa.update(JobRun).where(JobRun.name == JOB).values(done_until=None))
 
 
-def _due(since: datetime, now: datetime) -> Iterator[tuple[Event, list[Due]]]:
-    """Coming talks with what fell due in (since, now], the last one at the end."""
+def _due(since: datetime, now: datetime) -> Iterator[tuple[Occasion, list[Due]]]:
+    """Coming talks, and coming parts of talks, with what fell due in (since, now], the last one at the end."""
+    for occasion in [*_talks(now), *_parts(now)]:
+        minutes = offsets(occasion.event.series.reminders)
+        planned = [Due(due_at(occasion, each), each) for each in minutes]
+        if due := sorted(each for each in planned if since < each.at <= now):
+            yield occasion, due
+
+
+def _talks(now: datetime) -> Iterator[Occasion]:
     chosen = (
         sa.select(Event)
         .where(
             Event.series_id.in_(sa.select(Series.id)),  # named, so that the index of coming talks is read
             Event.state == EventState.PUBLISHED,
             Event.starts_at > now,
-            Event.starts_at < now + timedelta(minutes=LONGEST, days=1),
+            Event.starts_at < _horizon(now),
+            Event.part_count == 1,
         )
         .options(joinedload(Event.series))
         .order_by(Event.starts_at, Event.id)
     )
     for event in db.session.scalars(chosen).all():
-        planned = [Due(due_at(event, minutes), minutes) for minutes in offsets(event.series.reminders)]
-        if due := sorted(each for each in planned if since < each.at <= now):
-            yield event, due
+        if event.starts_local and event.starts_at:
+            yield Occasion(event, None, event.starts_local, event.fold, event.starts_at)
 
 
-def _owe(event: Event, due: list[Due], now: datetime) -> int:
+def _parts(now: datetime) -> Iterator[Occasion]:
+    chosen = (
+        sa.select(EventPart, Event)
+        .join(Event, Event.id == EventPart.event_id)
+        .where(
+            Event.part_count > 1,
+            Event.ends_at > now,
+            Event.state == EventState.PUBLISHED,
+            EventPart.cancelled_at.is_(None),
+            EventPart.starts_at > now,
+            EventPart.starts_at < _horizon(now),
+        )
+        .options(joinedload(Event.series))
+        .order_by(EventPart.starts_at, EventPart.id)
+    )
+    for part, event in db.session.execute(chosen).all():
+        yield Occasion(event, part, part.starts_local, part.fold, part.starts_at)
+
+
+def _horizon(now: datetime) -> datetime:
+    return now + timedelta(minutes=LONGEST, days=1)
+
+
+def _owe(occasion: Occasion, due: list[Due], now: datetime) -> int:
     """One mail for each attendee who had the place in time and was not reminded of this day or a later one."""
-    last = due[-1]
-    day = _day(event)
+    last, day = due[-1], occasion.starts_local.date()
     reminded = sa.select(Reminder.registration_id).where(Reminder.minutes == last.minutes, Reminder.day >= day)
     attendees = db.session.execute(
         sa.select(Registration.id, Registration.person_id, Person.email, Registration.language)
         .join(Registration.person)
         .where(
-            Registration.event_id == event.id,
+            Registration.event_id == occasion.event.id,
             Registration.status == Status.CONFIRMED,
             Registration.confirmed_at <= last.at,
             Registration.id.not_in(reminded),
@@ -114,34 +165,28 @@ def _owe(event: Event, due: list[Due], now: datetime) -> int:
     ).all()
     if not attendees:
         return 0
-    facts = {"day": day.isoformat()}
     _note([{"registration_id": each.id, "minutes": one.minutes, "day": day} for each in attendees for one in due])
-    db.session.execute(sa.insert(Message), [_row(event, each, facts, now) for each in attendees])
+    db.session.execute(sa.insert(Message), [_row(occasion, each, now) for each in attendees])
     return len(attendees)
 
 
-def _row(event: Event, attendee: Any, facts: dict[str, str], now: datetime) -> dict[str, Any]:
+def _row(occasion: Occasion, attendee: Any, now: datetime) -> dict[str, Any]:
     row = outbox.row(
         Kind.REMINDER,
         now,
-        event,
+        occasion.event,
         registration_id=attendee.id,
         person_id=attendee.person_id,
         recipient=attendee.email,
         language=attendee.language,
         sequence=None,
-        facts=facts,
+        part_id=occasion.part.id if occasion.part else None,
+        facts={"day": occasion.starts_local.date().isoformat()},
     )
-    return {**row, "best_before": event.starts_at}
+    return {**row, "best_before": occasion.starts_at}
 
 
 def _note(rows: list[dict[str, Any]]) -> None:
     """What stands there already, an offset passed over in favour of this one, stays."""
     insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
     db.session.execute(insert(Reminder).on_conflict_do_nothing(), rows)
-
-
-def _day(event: Event) -> date:
-    if event.starts_local is None:
-        raise ValueError("a reminder needs a talk with a time")
-    return event.starts_local.date()

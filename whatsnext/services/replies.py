@@ -17,6 +17,7 @@ from whatsnext.db import db
 from whatsnext.errors import EventCancelled, EventOver, NotFound
 from whatsnext.models import (
     CancelledBy,
+    EventPart,
     EventState,
     Incoming,
     IncomingState,
@@ -32,7 +33,7 @@ from whatsnext.models import (
     Status,
 )
 from whatsnext.permissions import Role
-from whatsnext.services import incoming, invitations, outbox, registrations, signup
+from whatsnext.services import answers, incoming, invitations, outbox, parts, registrations, signup
 from whatsnext.services.incoming import Reading
 from whatsnext.text import TextRefused, clean_line, mail_address
 
@@ -116,51 +117,66 @@ def _act(
 
 def _answer(mail: Incoming, reading: Reading, answer: Answer, registration: Registration, now: datetime) -> None:
     registration = signup.locked(registration.id)
-    _refuse_unless_genuine(reading, answer, registration)
+    part = _refuse_unless_genuine(reading, answer, registration)
+    mail.part = part
     if reading.robot in ("list", "null path"):
         raise _Aside(Reason.ROBOT)
-    _refuse_unless_newer(answer, registration, now)
+    _refuse_unless_newer(answer, registration, part, now)
     act = {"REPLY": _reply, "COUNTER": _counter, "REFRESH": _refresh}[answer.method]
     act(mail, reading, answer, registration, now)
     incoming.settle(mail, IncomingState.ACTED, mail.reason)
-    registration.reply_stamp = answer.stamp
+    if part is None:
+        registration.reply_stamp = answer.stamp
 
 
-def _refuse_unless_genuine(reading: Reading, answer: Answer, registration: Registration) -> None:
-    """Token, UID, sender and ATTENDEE must name one person's registration (RFC 6047 §3)."""
+def _refuse_unless_genuine(reading: Reading, answer: Answer, registration: Registration) -> EventPart | None:
+    """Token, UID, sender and ATTENDEE must name one person's registration (RFC 6047 §3).
+
+    Returns the part that is meant, None for the talk as a whole.
+    """
     event, own = registration.event, registration.person.email
-    if answer.uid != event.uid:
+    known, part = parts.answered(event, answer.uid, answer.recurrence_at, answer.recurrence)
+    if not known and answer.uid != event.uid:
         raise _Aside(Reason.OTHER_UID)
     if _plain(reading.sender) != own:
         raise _Aside(Reason.FOREIGN)
     if reading.authentic == "fail":
         raise _Aside(Reason.UNAUTHENTIC)
-    if _plain(answer.attendee) != own or answer.recurrence:
+    if _plain(answer.attendee) != own or not known:
         raise _Aside(Reason.OTHER_ATTENDEE)
+    return part
 
 
-def _refuse_unless_newer(answer: Answer, registration: Registration, now: datetime) -> None:
+def _refuse_unless_newer(answer: Answer, registration: Registration, part: EventPart | None, now: datetime) -> None:
     """The talk is to come, and nothing newer was sent or heard (RFC 5546 §2.1.5)."""
     event = registration.event
     if event.state is not EventState.PUBLISHED:
         raise _Aside(Reason.TALK_OFF)
-    if event.starts_at is None or now >= event.starts_at:
+    if part is not None and part.cancelled_at is not None:
+        raise _Aside(Reason.TALK_OFF)
+    starts_at = part.starts_at if part else event.starts_at
+    if starts_at is None or now >= starts_at:
         raise _Aside(Reason.OVER)
     if registration.sequence is None:
         raise _Aside(Reason.NOT_INVITED)
-    if answer.method != "REFRESH" and answer.sequence < _least_sequence(registration):
+    if answer.method != "REFRESH" and answer.sequence < _least_sequence(registration, part):
         raise _Aside(Reason.OLD)
     if answer.stamp is None or answer.stamp > now + LATE_CLOCKS:
         raise _Aside(Reason.DATE)
-    if registration.reply_stamp is not None and answer.stamp <= registration.reply_stamp:
+    last = answers.last(registration, part)
+    stamp = last.stamp if last else registration.reply_stamp if part is None else None
+    if stamp is not None and answer.stamp <= stamp:
         raise _Aside(Reason.REPLAYED)
 
 
-def _least_sequence(registration: Registration) -> int:
+def _least_sequence(registration: Registration, part: EventPart | None) -> int:
     """The newest SEQUENCE owed; after a decline that of the decline, for the CANCEL may not have been read yet."""
-    if _has_declined(registration) and registration.reply_sequence is not None:
-        return registration.reply_sequence
-    return registration.sequence or 0
+    if _has_declined(registration):
+        last = answers.last(registration, part)
+        declined = last.sequence if last else registration.reply_sequence
+        if declined is not None:
+            return declined
+    return answers.newest_sequence(registration, part) or 0
 
 
 def _has_declined(registration: Registration) -> bool:
@@ -172,6 +188,9 @@ def _has_declined(registration: Registration) -> bool:
 def _reply(mail: Incoming, reading: Reading, answer: Answer, registration: Registration, now: datetime) -> None:
     partstat = PartStat(answer.partstat)
     active = registration.status in signup.ACTIVE
+    if mail.part is not None and active and not answers.declines_the_rest(registration, mail.part, partstat):
+        _record_part(mail, partstat, answer, registration, now)
+        return
     if partstat is PartStat.DECLINED and active:
         _refuse_if_too_often(reading, registration, now)
         registrations.cancel(registration.id, now)
@@ -185,6 +204,27 @@ def _reply(mail: Incoming, reading: Reading, answer: Answer, registration: Regis
     if partstat is PartStat.DELEGATED:
         mail.reason, mail.delegate = Reason.DELEGATED, _plain(answer.delegate)
     _record(partstat, answer, registration, now)
+    if mail.part is not None:
+        _note_part(mail.part, partstat, answer, registration)
+
+
+def _record_part(mail: Incoming, partstat: PartStat, answer: Answer, registration: Registration, now: datetime) -> None:
+    """An answer to one of several parts: the place stays; whoever misses a part is shown to the organisers."""
+    if mail.part is None:
+        return
+    _note_part(mail.part, partstat, answer, registration)
+    registration.partstat_at, registration.reply_comment = now, answer.comment
+    if partstat is PartStat.DELEGATED:
+        mail.reason, mail.delegate = Reason.DELEGATED, _plain(answer.delegate)
+    elif partstat is PartStat.DECLINED:
+        mail.reason = Reason.ONE_PART
+    if not parts.regular(registration.event):
+        registration.partstat = answers.of_all(registration)
+
+
+def _note_part(part: EventPart, partstat: PartStat, answer: Answer, registration: Registration) -> None:
+    if answer.stamp is not None:
+        answers.note(registration, part, partstat, answer.sequence, answer.stamp)
 
 
 def _record(partstat: PartStat, answer: Answer, registration: Registration, now: datetime) -> None:
@@ -198,6 +238,9 @@ def _counter(mail: Incoming, _reading: Reading, answer: Answer, registration: Re
         raise _Aside(Reason.NOT_SIGNED_UP)
     mail.reason = Reason.COUNTER
     registration.reply_comment = answer.comment
+    if mail.part is not None:
+        kept = answers.partstat(registration, mail.part)
+        _note_part(mail.part, kept, answer, registration)
 
 
 def _refresh(mail: Incoming, reading: Reading, _answer: Answer, registration: Registration, now: datetime) -> None:
@@ -317,7 +360,9 @@ def decline_counter(incoming_id: int, now: datetime) -> Message:
     if mail.reason is not Reason.COUNTER or mail.registration is None:
         raise NotFound
     mail.done_at = now
-    return outbox.owe(Kind.COUNTER_DECLINED, now, registration=mail.registration, sequence=mail.sequence)
+    return outbox.owe(
+        Kind.COUNTER_DECLINED, now, registration=mail.registration, sequence=mail.sequence, part=mail.part
+    )
 
 
 def _name(typed: str) -> str:

@@ -14,17 +14,23 @@ from whatsnext.errors import (
     DomainError,
     EventCancelled,
     EventOver,
+    LastPart,
     ModeInUse,
+    NotFound,
     NotPublished,
     NotReady,
+    PartCancelled,
+    PartsFixed,
     ReasonMissing,
     RecipientsChanged,
+    RuleFixed,
     StartInPast,
 )
-from whatsnext.models import Event, EventState, Mode
-from whatsnext.services import drafts, events, invitations, waiting_list
+from whatsnext.models import Event, EventPart, EventState, Mode
+from whatsnext.services import drafts, events, invitations, parts, slots, waiting_list
 from whatsnext.services.drafts import Draft
 from whatsnext.services.invitations import Audience, Change, Facts
+from whatsnext.services.parts import Slot
 
 ORGANISERS_OWN = (
     "theme",
@@ -44,6 +50,7 @@ ORGANISERS_OWN = (
     "closes",
 )
 """Fields that no calendar shows: changing them owes nobody a mail."""
+Span = tuple[datetime | None, datetime | None]
 FIELDS = {Mode.ON_SITE: ("on_site", "capacity_on_site"), Mode.ONLINE: ("online", "capacity_online")}
 
 
@@ -53,7 +60,8 @@ class Preview:
 
     `changes` in words of the language spoken now, what calendars show first. `audience` are those who would be told
     (nobody, if no calendar shows a difference). `moving_up` is how many in line would get a place, or, if `by_offer`,
-    be asked whether they want it. `needs_message`: a calendar would go stale without one.
+    be asked whether they want it. `needs_message`: a calendar would go stale without one. `mails` is how many messages
+    each of those with a place would get: of several parts one for each that changes.
     """
 
     changes: list[Change]
@@ -61,6 +69,7 @@ class Preview:
     moving_up: int
     by_offer: bool
     needs_message: bool
+    mails: int = 1
 
     @property
     def told(self) -> int:
@@ -80,12 +89,13 @@ def preview(event: Event, draft: Draft, now: datetime) -> Preview:
     before, old = invitations.facts(event), Draft.of(event)
     with as_if(event, draft):
         after = invitations.facts(event)
-    differing = invitations.differ(before, after)
+        differing = invitations.differ(before, after)
+        mails = len(parts.touched(event, differing, now))
     hears = bool(differing) and not _over(event, now)
     audience = invitations.audience(event) if hears else Audience()
     rows = invitations.changes(before, after) + drafts.changes_of(old, draft, ORGANISERS_OWN)
     needed = bool(audience.told and differing - invitations.WORDS_ONLY)
-    return Preview(rows, audience, _moving_up(event, draft, now), _by_offer(event, draft, now), needed)
+    return Preview(rows, audience, _moving_up(event, draft, now), _by_offer(event, draft, now), needed, mails)
 
 
 def problems(event: Event, draft: Draft, now: datetime) -> list[DomainError]:
@@ -94,7 +104,7 @@ def problems(event: Event, draft: Draft, now: datetime) -> list[DomainError]:
         return [EventCancelled() if event.state is EventState.CANCELLED else NotPublished()]
     found = drafts.problems(replace(draft, series_id=event.series_id))
     if not found:
-        found += _time_problems(event, draft, now)
+        found += _part_problems(event, draft) or _time_problems(event, draft, now)
     found += _place_problems(event, draft)
     if not found and not _over(event, now):
         with as_if(event, draft):
@@ -106,11 +116,18 @@ def problems(event: Event, draft: Draft, now: datetime) -> list[DomainError]:
 def as_if(event: Event, draft: Draft) -> Iterator[Event]:
     """The talk as it would be with this draft, for reading only: nothing is written, afterwards it is as before."""
     kept = {name: getattr(event, name) for name in events.ASSIGNED}
+    present = parts.of(event)
+    kept_parts = [{name: getattr(part, name) for name in parts.ASSIGNED} for part in present]
     with db.session.no_autoflush:
         try:
             events.assign(event, draft)
             yield event
         finally:
+            if parts.several(event) or present:
+                event.parts = present
+            for part, values in zip(present, kept_parts, strict=True):
+                for name, value in values.items():
+                    setattr(part, name, value)
             for name, value in kept.items():
                 setattr(event, name, value)
 
@@ -125,6 +142,18 @@ def as_if_cancelled(event: Event, reason: str, now: datetime) -> Iterator[Event]
             yield event
         finally:
             event.state, event.cancelled_at, event.cancelled_reason = kept
+
+
+@contextlib.contextmanager
+def as_if_part_cancelled(part: EventPart, reason: str, now: datetime) -> Iterator[EventPart]:
+    """The same for one part that is called off."""
+    kept = (part.cancelled_at, part.cancelled_reason)
+    with db.session.no_autoflush:
+        try:
+            part.cancelled_at, part.cancelled_reason = now, reason
+            yield part
+        finally:
+            part.cancelled_at, part.cancelled_reason = kept
 
 
 def save_and_tell(
@@ -177,6 +206,42 @@ def cancel(event_id: int, reason: str, version: int, now: datetime, *, expected:
     return event, invitations.tell_cancellation(event, now)
 
 
+def cancel_part(
+    event_id: int, position: int, reason: str, version: int, now: datetime, *, expected: int
+) -> tuple[Event, int]:
+    """Call one of several parts off and owe everyone concerned the news; the others stay.
+
+    Returns the talk and how many are told. Raises as `cancel`, and what `cancellable_part` raises.
+    """
+    event = events.locked(event_id, version)
+    part = cancellable_part(event, position, now)
+    if not reason:
+        raise ReasonMissing
+    if invitations.audience(event).told != expected:
+        raise RecipientsChanged
+    part.cancelled_at, part.cancelled_reason = now, reason
+    parts.span_over(event)
+    events.saved(event, now)
+    told = invitations.tell_part_cancellation(event, part, now)
+    waiting_list.fill(event, now)
+    return event, told
+
+
+def cancellable_part(event: Event, position: int, now: datetime) -> EventPart:
+    """Raises NotFound without such a part, PartCancelled, LastPart, EventOver, and as `check_cancellable`."""
+    check_cancellable(event, now)
+    part = next((part for part in parts.of(event) if part.position == position), None)
+    if part is None:
+        raise NotFound
+    if part.cancelled_at is not None:
+        raise PartCancelled
+    if now >= part.ends_at:
+        raise EventOver
+    if not any(other is not part and now < other.ends_at for other in parts.live(event)):
+        raise LastPart
+    return part
+
+
 def check_cancellable(event: Event, now: datetime) -> None:
     """Raises NotPublished for a draft, EventCancelled, EventOver."""
     if event.state is EventState.DRAFT:
@@ -217,7 +282,7 @@ def _coming(event_id: int, version: int, now: datetime) -> Event:
 def _save(event: Event, draft: Draft, now: datetime) -> Facts:
     """Put the draft into the talk. Returns what calendars showed before."""
     before = invitations.facts(event)
-    was = (event.starts_at, event.ends_at, event.zone)
+    was = (event.starts_at, None if parts.several(event) else event.ends_at, event.zone)
     events.assign(event, draft)
     if event.starts_at != was[0]:
         _remember(event, *was)
@@ -239,15 +304,43 @@ def _over(event: Event, now: datetime) -> bool:
     return event.ends_at is not None and now >= event.ends_at
 
 
+def _part_problems(event: Event, draft: Draft) -> list[DomainError]:
+    """A published talk keeps its rule, and its parts are cancelled, not removed."""
+    if draft.repeat_weeks != event.repeat_weeks:
+        return [RuleFixed()]
+    if parts.several(event) and len(draft.parts) < event.part_count:
+        return [PartsFixed()]
+    return []
+
+
 def _time_problems(event: Event, draft: Draft, now: datetime) -> list[DomainError]:
-    """A talk that is over keeps its time, and no other moves into the past."""
+    """A talk that is over keeps its time, and no other moves into the past; the same for each part of several."""
     at = drafts.times(draft)
-    if (at.starts_at, at.ends_at) == (event.starts_at, event.ends_at):
+    if at.slots:
+        return _slot_problems(event, at.slots, now)
+    return _moment_problems((event.starts_at, event.ends_at), (at.starts_at, at.ends_at), now, "date")
+
+
+def _slot_problems(event: Event, laid: tuple[Slot, ...], now: datetime) -> list[DomainError]:
+    old: dict[int, Span] = {1: (event.starts_at, event.ends_at)}
+    old |= {part.position: (part.starts_at, part.ends_at) for part in parts.of(event)}
+    found: list[DomainError] = []
+    for slot in laid:
+        if not slot.cancelled:
+            by_hand = parts.regular(event) or slot.position > 1
+            field = slots.part_field(slot.position, "date") if by_hand else "date"
+            new = (slot.starts_at, slot.ends_at)
+            found += _moment_problems(old.get(slot.position, (None, None)), new, now, field)
+    return found
+
+
+def _moment_problems(old: Span, new: Span, now: datetime, field: str) -> list[DomainError]:
+    if new == old:
         return []
-    if _over(event, now):
-        return [_at(EventOver(), "date")]
-    if at.starts_at is not None and at.starts_at <= now and at.starts_at != event.starts_at:
-        return [StartInPast()]
+    if old[1] is not None and now >= old[1]:
+        return [_at(EventOver(), field)]
+    if new[0] is not None and new[0] <= now and new[0] != old[0]:
+        return [_at(StartInPast(), field)]
     return []
 
 

@@ -115,7 +115,8 @@ def invite_again(now: datetime) -> int:
         db.session.scalars(
             sa.select(Registration)
             .join(Registration.event)
-            .where(Registration.status == Status.CONFIRMED, Event.state == EventState.PUBLISHED, Event.starts_at > now)
+            .where(Registration.status == Status.CONFIRMED, Event.state == EventState.PUBLISHED)
+            .where(sa.or_(Event.starts_at > now, sa.and_(Event.part_count > 1, Event.ends_at > now)))
             .order_by(Event.starts_at, Registration.arrival)
         )
     )

@@ -12,6 +12,7 @@ from werkzeug.routing import IntegerConverter, Map, UnicodeConverter
 from whatsnext import i18n, markdown
 from whatsnext.db import db, written
 from whatsnext.models import Series
+from whatsnext.services import parts
 from whatsnext.web import (
     account,
     assets,
@@ -57,7 +58,7 @@ def init_app(app: Flask) -> None:
     for package in (public, attendee, organise, account, ops, feeds):
         app.register_blueprint(package.bp)
     app.context_processor(_names)
-    app.jinja_env.globals.update(static_url=assets.static_url, form_token=form_token, when=i18n)
+    app.jinja_env.globals.update(static_url=assets.static_url, form_token=form_token, when=i18n, when_of=parts.whole)
     app.jinja_env.filters["markdown"] = markdown.to_html
     written.connect(_forget_series_name, app)
     app.after_request(guards.keep_seen)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from whatsnext.calendars import reply
 from whatsnext.mail.inbox import parsing
 from whatsnext.mail.inbox.reader import Envelope, Reader, fingerprint
 
@@ -29,6 +30,17 @@ def test_a_mail_is_read(reader: Reader) -> None:
     assert (reading.sender, reading.name, reading.subject, reading.text) == ("ada@b.example", "Ada", "Grüße", "Hallo")
     assert reading.recipients == ("next+xyz@localhost", "next+abc@localhost")
     assert (reading.refused, reading.robot, reading.answer) == ("", "", None)
+
+
+def test_an_answer_comes_through_whole(reader: Reader) -> None:
+    lines = [
+        *("BEGIN:VCALENDAR", "METHOD:REPLY", "BEGIN:VEVENT", "UID:talk@next", "SEQUENCE:1", "DTSTAMP:20260105T120000Z"),
+        *("RECURRENCE-ID:20260330T160000Z", "ATTENDEE;PARTSTAT=DECLINED:mailto:ada@b.example"),
+        *("END:VEVENT", "END:VCALENDAR", ""),
+    ]
+    calendar = "\r\n".join(lines)
+    head = GOOD.partition(b"\r\n\r\n")[0] + b"\r\nContent-Type: text/calendar; method=REPLY\r\n\r\n"
+    assert reader.read(head + calendar.encode(), Envelope()).answer == reply.read(calendar.encode())
 
 
 def test_one_process_reads_many_mails_and_the_broken_one_costs_only_itself(reader: Reader) -> None:

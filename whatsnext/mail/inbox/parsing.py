@@ -255,7 +255,7 @@ def _answer(parts: list[Message]) -> tuple[dict[str, Any] | None, str]:
 
 def _jsonable(answer: reply.Answer) -> dict[str, Any]:
     told: dict[str, Any] = dict(vars(answer))
-    for name in ("stamp", "proposed_start", "proposed_end"):
+    for name in ("stamp", "recurrence_at", "proposed_start", "proposed_end"):
         told[name] = told[name].isoformat() if told[name] else None
     told["comment"] = _CONTROLS.sub(" ", told["comment"])
     return told

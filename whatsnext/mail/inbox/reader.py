@@ -150,6 +150,6 @@ def _reading(told: dict[str, Any]) -> Reading:
 
 
 def _answer(told: dict[str, Any]) -> Answer:
-    for name in ("stamp", "proposed_start", "proposed_end"):
+    for name in ("stamp", "recurrence_at", "proposed_start", "proposed_end"):
         told[name] = datetime.fromisoformat(told[name]) if told[name] else None
     return Answer(**told)

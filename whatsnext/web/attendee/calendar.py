@@ -21,9 +21,10 @@ def calendar(key: str) -> Response:
     opened = access.opened(key)
     mine, talk = opened.registration, opened.registration.event
     joins = mine.status is Status.CONFIRMED and mine.mode is Mode.ONLINE and (opened.own or not talk.protected)
-    entry = catalogue.entry(talk, join_link=talk.join_link if joins else "")
-    entry = replace(entry, sequence=max(entry.sequence, mine.sequence or 0))
-    return calendar_file(talk, entry, max(talk.changed_at, mine.changed_at))
+    entries = catalogue.entries(talk, join_link=talk.join_link if joins else "")
+    sequence = max(talk.sequence, mine.sequence or 0)
+    newest = [replace(entry, sequence=sequence) for entry in entries]
+    return calendar_file(talk, newest, max(talk.changed_at, mine.changed_at))
 
 
 @bp.get("/qr")

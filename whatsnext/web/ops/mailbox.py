@@ -11,6 +11,7 @@ from whatsnext.errors import NotFound
 from whatsnext.i18n import gettext as _
 from whatsnext.mail import maildir
 from whatsnext.mail.maildir import Kept
+from whatsnext.services import parts
 from whatsnext.web import security
 from whatsnext.web.ops import bp
 
@@ -98,6 +99,7 @@ def _calendar(mail: Kept) -> tuple[list[tuple[str, str]], str, str]:
         (_("Method"), f"{found.method} – {_kind(mail)}"),
         (_("Title"), found.summary),
         (_("When"), i18n.span(found.start, found.end, found.zone)),
+        *([(_("Repeats"), parts.rhythm_in_words(found.count, found.weeks))] if found.weeks else []),
         (_("Where"), found.location),
         (_("State"), found.status),
         (_("Version (SEQUENCE)"), str(found.sequence)),

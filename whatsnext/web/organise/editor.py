@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
-from whatsnext import markdown
-from whatsnext.models import Event
-from whatsnext.services import drafts, events
+from whatsnext import clock, markdown
+from whatsnext.models import Event, EventState
+from whatsnext.services import drafts, events, parts
 from whatsnext.services.drafts import Draft
 from whatsnext.web.organise.event_form import EventForm
 from whatsnext.web.organise.versions import Row
@@ -29,16 +29,32 @@ class Preview:
 def show(form: EventForm, event: Event | None, *, conflict: list[Row] | None = None) -> ResponseReturnValue:
     """The editor with what `form` holds. `conflict` sets the saved version beside the typed one."""
     page = render_template(
-        "organise/events/editor.html", form=form, event=event, conflict=conflict, several_series=_several(form)
+        "organise/events/editor.html",
+        form=form,
+        event=event,
+        conflict=conflict,
+        several_series=_several(form),
+        parts=_parts(event),
     )
     return page, form.status
+
+
+def show_more(form: EventForm, event: Event | None) -> ResponseReturnValue:
+    """The same with one more row for a part; nothing is checked, saved or lost."""
+    form.add_row()
+    return show(form, event)
 
 
 def show_preview(form: EventForm, event: Event | None) -> ResponseReturnValue:
     """The same with summary and agenda rendered above; nothing is checked, saved or lost."""
     preview = Preview(markdown.to_html(form.summary.data or ""), markdown.to_html(form.agenda.data or ""))
     return render_template(
-        "organise/events/editor.html", form=form, event=event, preview=preview, several_series=_several(form)
+        "organise/events/editor.html",
+        form=form,
+        event=event,
+        preview=preview,
+        several_series=_several(form),
+        parts=_parts(event),
     )
 
 
@@ -58,6 +74,18 @@ def completed(draft: Draft, event: Event) -> Draft:
 def blank(offered: events.Offered) -> Draft:
     """What a new talk starts with. There is a series."""
     return Draft(title="", series_id=offered.series[0][0], zone=offered.zone)
+
+
+def _parts(event: Event | None) -> list[tuple[int, str, bool]]:
+    """The saved parts of several: number, words, and whether it can be called off."""
+    if event is None or not parts.several(event):
+        return []
+    now = clock.now()
+    coming = [part for part in parts.live(event) if now < part.ends_at]
+    can = coming if len(coming) > 1 and event.state is EventState.PUBLISHED else []
+    return [
+        (part.position, words, part in can) for part, words in zip(parts.of(event), parts.lines(event), strict=True)
+    ]
 
 
 def _several(form: EventForm) -> bool:

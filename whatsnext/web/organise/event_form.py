@@ -15,10 +15,11 @@ from whatsnext.calendars import timezone
 from whatsnext.errors import DomainError
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import lazy_gettext as _l
-from whatsnext.i18n import zone_name
-from whatsnext.services import drafts
+from whatsnext.i18n import ngettext, zone_name
+from whatsnext.services import drafts, parts, slots
 from whatsnext.services.drafts import Draft
 from whatsnext.services.events import Offered
+from whatsnext.services.slots import Part
 from whatsnext.web.forms import DateField, Form, IntegerField, LineField, SlugField, TextField, TimeField
 from whatsnext.web.organise.versions import VersionField
 
@@ -32,6 +33,8 @@ PAIRS = (
     ("registration_closes", "registration_closes_time"),
 )
 """A day and its time of day: both or neither."""
+PART = ("date", "time", "duration")
+"""The fields of one row of the further parts."""
 PLAIN = (
     "title",
     "slug",
@@ -43,6 +46,7 @@ PLAIN = (
     "language",
     "zone",
     "fold",
+    "repeat_weeks",
     "on_site",
     "online",
     "address",
@@ -67,6 +71,10 @@ def _fold(value: Any) -> int | None:
     return {"0": 0, "1": 1}.get(str(value))
 
 
+def _weeks(value: Any) -> int:
+    return int(value) if str(value).isascii() and str(value).isdigit() else 0
+
+
 class VersionForm(Form):
     """A button that acts on the version that was shown; a new talk has version 0."""
 
@@ -77,7 +85,97 @@ class VersionForm(Form):
         return self.version.data or 0
 
 
-class EventForm(VersionForm):
+class PartFields(VersionForm):
+    """The further parts of a talk: rows of a date, a time and a duration, or a rule and how many times.
+
+    `rows` is how many rows the page showed. Of a regular course the rows stand for all its parts; one that was left as
+    it was goes on following the rule.
+    """
+
+    repeat_weeks = SelectField(_l("Repeats"), coerce=_weeks)
+    part_count = IntegerField(_l("Number of parts"), least=2, most=parts.MOST, optional=True)
+    rows = IntegerField(_l("Rows"), least=0, most=parts.MOST, optional=True, widget=HiddenInput())
+
+    def part_row(self, position: int) -> list[Any]:
+        """The fields for the date, the time and the duration of one part."""
+        return [self[slots.part_field(position, what)] for what in PART]
+
+    def fill_parts(self, saved: Draft | None) -> None:
+        """Choices, and what to compare the rows with."""
+        self.repeat_weeks.choices = _choices([(weeks, _repeats(weeks)) for weeks in parts.RULES])
+        self.saved_parts = saved.parts if saved else ()
+        self.saved_weeks = saved.repeat_weeks if saved else 0
+        self.rows.data = len(self.shown)
+
+    @property
+    def shown(self) -> list[tuple[int, list[Any], bool]]:
+        """The rows of the page: number of the part, its fields, and whether it has been cancelled."""
+        if self.repeat_weeks.data:
+            positions = range(1, len(self.saved_parts) + 1) if self.saved_weeks else range(0)
+        else:
+            written = [number for number in range(2, parts.MOST + 1) if any(map(_written, self.part_row(number)))]
+            last = max(len(self.saved_parts), (self.rows.data or 0) + 1, *written, 1)
+            positions = range(2, min(last, parts.MOST) + 1)
+        return [(number, self.part_row(number), self._is_off(number)) for number in positions]
+
+    def add_row(self) -> None:
+        """Show one more."""
+        self.rows.data, self.rows.raw_data = (self.rows.data or 0) + 1, None
+
+    def written_parts(self) -> tuple[Part, ...]:
+        """What the rows say."""
+        if self.repeat_weeks.data:
+            count = min(self.part_count.data or max(len(self.saved_parts), 2), parts.MOST + 1)
+            return tuple(self._course_part(number) for number in range(1, count + 1))
+        rest = [part for number in range(2, parts.MOST + 1) if (part := self._part(number)) is not None]
+        return (Part(cancelled=self._is_off(1)), *rest) if rest else ()
+
+    def _part(self, position: int) -> Part | None:
+        """None for a row that was left empty."""
+        saved = self._saved(position)
+        if saved is not None and saved.cancelled:
+            return saved
+        day, hour, minutes = map(_read, self.part_row(position))
+        if day is None and hour is None and minutes is None:
+            return None
+        return Part(starts_local=_moment(day, hour), duration_minutes=minutes)
+
+    def _course_part(self, position: int) -> Part:
+        """By the rule, unless somebody wrote another time than the one that was shown."""
+        if not self.saved_weeks or position > parts.MOST:
+            return Part()
+        saved, typed = self._saved(position), self._part(position)
+        if saved is not None and (saved.cancelled or typed == self._as_shown(position)):
+            return saved
+        return typed or Part()
+
+    def _saved(self, position: int) -> Part | None:
+        return self.saved_parts[position - 1] if position <= len(self.saved_parts) else None
+
+    def _is_off(self, position: int) -> bool:
+        saved = self._saved(position)
+        return saved is not None and saved.cancelled
+
+    def _as_shown(self, position: int) -> Part:
+        values = {what: self.part_values.get(slots.part_field(position, what)) for what in PART}
+        return Part(starts_local=_moment(values["date"], values["time"]), duration_minutes=values["duration"])
+
+
+def _add_rows() -> None:
+    """WTForms knows fields as attributes of the class only."""
+    for number in range(1, parts.MOST + 1):
+        day = DateField(_l("Date of part %(number)s", number=number), optional=True)
+        hour = TimeField(_l("Time of part %(number)s", number=number), optional=True)
+        label = _l("Minutes of part %(number)s", number=number)
+        minutes = IntegerField(label, least=1, most=LONGEST_TALK, optional=True)
+        for what, field in zip(PART, (day, hour, minutes), strict=True):
+            setattr(PartFields, slots.part_field(number, what), field)
+
+
+_add_rows()
+
+
+class EventForm(PartFields):
     """The editor's fields."""
 
     title = LineField(_l("Title"), longest=200)
@@ -127,7 +225,9 @@ class EventForm(VersionForm):
     def __init__(self, offered: Offered, draft: Draft | None = None, version: int = 0) -> None:
         """What the request sent, else `draft`. `offered` is what there is to choose from."""
         given = _values(draft) if draft else {}
+        self.part_values = {name: value for name, value in given.items() if name.startswith("part_")}
         super().__init__(data={**given, "version": version})
+        self.fill_parts(draft)
         if self.is_submitted() and "fold" not in request.form:
             self.fold.data = None  # an answer to another day's question is none
         nothing = ("", _("none yet"))
@@ -156,7 +256,8 @@ class EventForm(VersionForm):
 
     def validate(self, extra_validators: Any = None) -> bool:
         good = super().validate(extra_validators)
-        for pair in PAIRS:
+        pairs = [tuple(slots.part_field(number, what) for what in PART[:2]) for number in range(1, parts.MOST + 1)]
+        for pair in (*PAIRS, *pairs):
             day, hour = (self[name] for name in pair)
             if (day.data is None) != (hour.data is None) and not (day.errors or hour.errors):
                 empty, other = (day, hour) if day.data is None else (hour, day)
@@ -181,7 +282,8 @@ class EventForm(VersionForm):
             **{name: value for name, value in values.items() if value is not None},
             speaker_ids=tuple(chosen),
             starts_local=_moment(self.date.data, self.time.data),
-            duration_minutes=self.duration_minutes.data or Draft.duration_minutes,
+            duration_minutes=_read(self.duration_minutes) or Draft.duration_minutes,
+            parts=self.written_parts(),
             capacity_on_site=self.capacity_on_site.data or 0,
             capacity_online=self.capacity_online.data or 0,
             registration_opens=_moment(self.registration_opens.data, self.registration_opens_time.data),
@@ -214,8 +316,30 @@ class CancelForm(VersionForm):
     reason = TextField(_l("Reason"), longest=2_000)
 
 
+def _repeats(weeks: int) -> str:
+    if not weeks:
+        return _("not by a rule")
+    return ngettext("every week", "every %(num)s weeks", weeks)
+
+
+def _part_values(draft: Draft) -> dict[str, Any]:
+    """The rows; of irregular parts not the first, which has fields of its own."""
+    if len(draft.parts) < 2:
+        return {}
+    values: dict[str, Any] = {"part_count": len(draft.parts) if draft.repeat_weeks else None}
+    try:
+        laid = drafts.times(draft).slots
+    except DomainError:
+        return values
+    for slot in laid:
+        if draft.repeat_weeks or slot.position > 1:
+            shown = (slot.starts_local.date(), slot.starts_local.time(), slot.duration_minutes)
+            values |= {slots.part_field(slot.position, what): it for what, it in zip(PART, shown, strict=True)}
+    return values
+
+
 def _values(draft: Draft) -> dict[str, Any]:
-    values = {name: getattr(draft, name) for name in (*PLAIN, "duration_minutes")}
+    values = {name: getattr(draft, name) for name in (*PLAIN, "duration_minutes")} | _part_values(draft)
     for number, speaker_id in enumerate(draft.speaker_ids[:SPEAKERS], start=1):
         values[f"speaker_{number}"] = speaker_id
     for name in ("capacity_on_site", "capacity_online"):
@@ -224,6 +348,16 @@ def _values(draft: Draft) -> dict[str, Any]:
     for (day, hour), moment in zip(PAIRS, moments, strict=True):
         values[day], values[hour] = (moment.date(), moment.time()) if moment else (None, None)
     return values
+
+
+def _written(field: Any) -> bool:
+    """Whether anything stands in the field, readable or not."""
+    return bool(field.data or any(field.raw_data or ()))
+
+
+def _read(field: Any) -> Any:
+    """What was typed; nothing where it is out of its bounds."""
+    return None if field.process_errors else field.data
 
 
 def _moment(day: Any, hour: Any) -> datetime | None:

@@ -30,6 +30,8 @@ def event_new() -> ResponseReturnValue:
     form = EventForm(offered, editor.blank(offered))
     if request.form.get("action") == "preview":
         return editor.show_preview(form, None)
+    if request.form.get("action") == "more":
+        return editor.show_more(form, None)
     if form.validate_on_submit():
         draft = form.draft()
         try:
@@ -51,6 +53,8 @@ def event_edit(event_id: int) -> ResponseReturnValue:
     form = EventForm(events.offered(), Draft.of(event), event.version)
     if request.form.get("action") == "preview":
         return editor.show_preview(form, event)
+    if request.form.get("action") == "more":
+        return editor.show_more(form, event)
     if not form.validate_on_submit():
         return editor.show(form, event)
     if event.state is EventState.PUBLISHED:

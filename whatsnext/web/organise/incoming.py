@@ -15,7 +15,7 @@ from whatsnext.errors import DomainError
 from whatsnext.i18n import gettext as _
 from whatsnext.models import Incoming, IncomingState, Reason
 from whatsnext.services import incoming as mails
-from whatsnext.services import replies
+from whatsnext.services import parts, replies
 from whatsnext.web.forms import Form
 from whatsnext.web.organise import bp
 
@@ -111,7 +111,7 @@ def _row(mail: Incoming) -> Row:
         received=i18n.moment(mail.received_at, event.zone if event else ZONE),
         sender=mail.sender,
         name=mail.sender_name,
-        talk=event.title if event else "",
+        talk=parts.title(event, mail.part) if event else "",
         talk_url=url_for(".participants", event_id=event.id) if event else "",
         what=_what(mail),
         why=why(mail.reason),
@@ -159,6 +159,7 @@ def why(reason: Reason) -> str:
         Reason.ROBOT: _("It was sent by a machine."),
         Reason.HUMAN: _("A person wrote it, and it could not be forwarded."),
         Reason.COUNTER: _("The talk stays at its time unless you move it."),
+        Reason.ONE_PART: _("One part was declined. The place stays with the person for the others."),
         Reason.DELEGATED: _("The place was passed on in the calendar. It stays with the person until you decide."),
     }
     return words.get(reason, "")

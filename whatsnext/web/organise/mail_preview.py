@@ -10,8 +10,8 @@ from whatsnext.db import db
 from whatsnext.i18n import gettext as _
 from whatsnext.mail import compose
 from whatsnext.mail.mime import Letter
-from whatsnext.models import Event, Kind, Message, Mode, PartStat, Person, Registration, Status
-from whatsnext.services import invitations, rescheduling
+from whatsnext.models import Event, EventPart, Kind, Message, Mode, PartStat, Person, Registration, Status
+from whatsnext.services import invitations, parts, rescheduling
 from whatsnext.services.drafts import Draft
 
 
@@ -19,8 +19,13 @@ def update(event: Event, draft: Draft, text: str, now: datetime) -> Letter:
     """What confirmed people get if the draft is saved with a message. Writes nothing."""
     before = invitations.facts(event)
     with rescheduling.as_if(event, draft):
-        hidden = [row for row in invitations.changes(before, invitations.facts(event)) if not row.public]
-        return _compose(Kind.UPDATE, event, {"before": before, "text": text}, now, prefer_online=bool(hidden))
+        after = invitations.facts(event)
+        hidden = [row for row in invitations.changes(before, after) if not row.public]
+        touched = parts.touched(event, invitations.differ(before, after), now)
+        facts = {"before": before, "text": text}
+        return _compose(
+            Kind.UPDATE, event, facts, now, part=touched[0] if touched else None, prefer_online=bool(hidden)
+        )
 
 
 def cancellation(event: Event, reason: str, now: datetime) -> Letter:
@@ -29,7 +34,21 @@ def cancellation(event: Event, reason: str, now: datetime) -> Letter:
         return _compose(Kind.EVENT_CANCELLATION, event, {}, now)
 
 
-def _compose(kind: Kind, event: Event, facts: dict[str, Any], now: datetime, *, prefer_online: bool = False) -> Letter:
+def part_cancellation(event: Event, part: EventPart, reason: str, now: datetime) -> Letter:
+    """What people get if this part is called off. Writes nothing."""
+    with rescheduling.as_if_part_cancelled(part, reason or _("(your reason stands here)"), now):
+        return _compose(Kind.PART_CANCELLATION, event, {}, now, part=part)
+
+
+def _compose(
+    kind: Kind,
+    event: Event,
+    facts: dict[str, Any],
+    now: datetime,
+    *,
+    part: EventPart | None = None,
+    prefer_online: bool = False,
+) -> Letter:
     with db.session.no_autoflush:
         person = Person(email="kim.muster@behoerde.example", name=_("Kim Example"), agency="", language=i18n.language())
         online = event.online and (prefer_online or not event.on_site)
@@ -55,6 +74,7 @@ def _compose(kind: Kind, event: Event, facts: dict[str, Any], now: datetime, *, 
             registration=registration,
             person=person,
             event=event,
+            part=part,
             recipient=person.email,
             language=person.language,
             facts=facts,

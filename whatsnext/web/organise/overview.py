@@ -9,12 +9,12 @@ from types import SimpleNamespace
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from whatsnext import clock, i18n
+from whatsnext import clock
 from whatsnext.db import write
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.models import Event, Mode
-from whatsnext.services import outbox, pages
+from whatsnext.services import outbox, pages, parts
 from whatsnext.services import overview as desk
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.overview import Key, Missing, Need, Steps, Talk, ToDo
@@ -248,7 +248,7 @@ def _row(talk: Talk) -> Row:
         language=event.language,
         url=url_for(".event_edit", event_id=event.id),
         people_url=url_for(".participants", event_id=event.id),
-        when=i18n.span(event.starts_at, event.ends_at, event.zone) if event.starts_at and event.ends_at else "",
+        when=parts.whole(event),
         places=_places(talk),
         waiting=talk.waiting,
         state=_state(talk),

@@ -128,6 +128,7 @@ def mail_kind(kind: Kind) -> str:
         Kind.EVENT_CANCELLATION: _("Talk cancelled"),
         Kind.ORGANISER_MESSAGE: _("Message of the organisers"),
         Kind.NEW_LINK: _("New link"),
+        Kind.PART_CANCELLATION: _("Part cancelled"),
         Kind.COUNTER_DECLINED: _("Answer to a proposed time"),
     }
     return names.get(kind, kind.value)

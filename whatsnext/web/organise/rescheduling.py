@@ -8,11 +8,11 @@ from werkzeug.wrappers import Response
 
 from whatsnext import clock
 from whatsnext.db import write
-from whatsnext.errors import DomainError, EventCancelled, StaleVersion
+from whatsnext.errors import DomainError, EventCancelled, PartCancelled, StaleVersion
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.models import Event, EventState
-from whatsnext.services import drafts, events, invitations, rescheduling
+from whatsnext.services import drafts, events, invitations, parts, rescheduling
 from whatsnext.services.drafts import Draft
 from whatsnext.services.invitations import Audience
 from whatsnext.web.organise import bp, editor, mail_preview
@@ -83,6 +83,44 @@ def event_cancel(event_id: int) -> ResponseReturnValue:
         audience=audience,
         who=_who(audience),
         letter=mail_preview.cancellation(event, form.reason.data or "", clock.now()),
+    )
+    return page, form.status
+
+
+@bp.route(f"{TALK}/parts/<int:position>/cancel", methods=["GET", "POST"])
+def event_cancel_part(event_id: int, position: int) -> ResponseReturnValue:
+    """Call one of several parts off: the reason, who is told, the mail."""
+    event, form, now = events.get(event_id), CancelForm(), clock.now()
+    try:
+        part = rescheduling.cancellable_part(event, position, now)
+    except PartCancelled:
+        return redirect(url_for(".event_edit", event_id=event_id), 303)
+    if request.form.get("action") != "preview" and form.validate_on_submit():
+        try:
+            with write():
+                _event, told = rescheduling.cancel_part(
+                    event_id, position, form.reason.data, form.seen, now, expected=form.expected.data or 0
+                )
+        except PartCancelled:
+            return redirect(url_for(".event_edit", event_id=event_id), 303)
+        except DomainError as error:
+            form.refuse(error)
+            event = events.get(event_id)
+            part = rescheduling.cancellable_part(event, position, now)
+        else:
+            flash(_told(told))
+            return redirect(url_for(".event_edit", event_id=event_id), 303)
+    audience = invitations.audience(event)
+    page = render_template(
+        "organise/events/cancel_part.html",
+        event=event,
+        number=position,
+        part_when=parts.when(event, part),
+        name=parts.name(event, part),
+        form=form,
+        audience=audience,
+        who=_who(audience),
+        letter=mail_preview.part_cancellation(event, part, form.reason.data or "", now),
     )
     return page, form.status
 

@@ -17,7 +17,7 @@ from whatsnext import i18n
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.models import Event, Mode
-from whatsnext.services import catalogue
+from whatsnext.services import catalogue, parts
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.waiting_list import Places
 
@@ -46,6 +46,7 @@ class Card:
     theme_name: str
     theme_colour: int
     when: str
+    more: list[str]
     starts_iso: str
     place: str
     host: str
@@ -106,9 +107,14 @@ def local_start(event: Event) -> datetime:
 
 def when(event: Event) -> str:
     """ "Do., 14. Januar 2027, 14:00–15:30 Uhr (Berlin)"."""
-    if event.starts_at is None or event.ends_at is None:
-        return _("The time is not fixed yet")
-    return i18n.span(event.starts_at, event.ends_at, event.zone)
+    return parts.whole(event) or _("The time is not fixed yet")
+
+
+def _more(event: Event) -> list[str]:
+    """The parts in a card: each of a few, of many the last."""
+    if event.part_count > parts.LISTED:
+        return [_("until %(when)s", when=parts.when(event, parts.live(event)[-1]))]
+    return parts.lines(event)
 
 
 def before(event: Event) -> str:
@@ -245,6 +251,8 @@ def _when_lines(event: Event) -> list[str]:
     if event.starts_at is None or event.ends_at is None:
         return [when(event)]
     start = local_start(event)
+    if parts.several(event):
+        return [parts.rhythm(event), *parts.lines(event)]
     if event.ends_at.astimezone(start.tzinfo).date() != start.date():
         return [when(event)]
     return [i18n.long_date(start.date()), when(event).split(", ")[-1]]
@@ -258,6 +266,7 @@ def _card(event: Event, places: AllPlaces, now: datetime) -> dict[str, Any]:
         "theme_name": event.theme.name if event.theme else "",
         "theme_colour": event.theme.colour if event.theme else 1,
         "when": when(event),
+        "more": _more(event),
         "starts_iso": local_start(event).isoformat(timespec="minutes"),
         "place": place(event),
         "host": event.host.name if event.host else "",

@@ -12,7 +12,7 @@ from whatsnext.calendars import invitation, links
 from whatsnext.calendars.invitation import Entry
 from whatsnext.i18n import gettext as _
 from whatsnext.models import Event, EventState, Registration
-from whatsnext.services import catalogue, waiting_list
+from whatsnext.services import catalogue, parts, waiting_list
 from whatsnext.services.catalogue import Standing
 from whatsnext.web import access, guards, pagecache
 from whatsnext.web.pagecache import Shown
@@ -45,12 +45,12 @@ def event(slug: str) -> Shown:
 def event_ics(slug: str) -> Response:
     """The talk as a file for any calendar: nobody is asked, nobody is named."""
     talk = catalogue.published(slug)
-    return calendar_file(talk, catalogue.entry(talk), talk.changed_at)
+    return calendar_file(talk, catalogue.entries(talk), talk.changed_at)
 
 
-def calendar_file(talk: Event, entry: Entry, stamp: datetime) -> Response:
+def calendar_file(talk: Event, entries: list[Entry], stamp: datetime) -> Response:
     """A download named after the talk, which says so if the talk is off."""
-    content = invitation.publish(entry, stamp, cancelled=talk.state is EventState.CANCELLED)
+    content = invitation.publish_parts(entries, stamp, cancelled=talk.state is EventState.CANCELLED)
     response = Response(content, content_type="text/calendar; charset=utf-8; method=PUBLISH")
     response.headers["Content-Disposition"] = f'attachment; filename="{talk.slug}.ics"'
     return response
@@ -119,9 +119,12 @@ def _access(talk: Event) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _calendars(talk: Event) -> list[CalendarLink]:
+    file = CalendarLink(_("Calendar file (.ics)"), url_for(".event_ics", slug=talk.slug), elsewhere=False)
+    if parts.several(talk):  # the links of the others hold one date only
+        return [file]
     entry = catalogue.entry(talk)
     return [
-        CalendarLink(_("Calendar file (.ics)"), url_for(".event_ics", slug=talk.slug), elsewhere=False),
+        file,
         CalendarLink("Google", links.google(entry)),
         CalendarLink("Outlook.com", links.outlook_com(entry)),
         CalendarLink("Microsoft 365", links.microsoft365(entry)),

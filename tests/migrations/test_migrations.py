@@ -124,7 +124,7 @@ def test_a_migration_goes_up_and_comes_back_with_every_row(fresh, before, after)
 
 
 def test_sign_up_times_get_the_wall_time_they_were_typed_as(fresh):
-    go("0004")
+    go("0005")
     fill()
     with db.engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
         connection.execute(

@@ -156,6 +156,19 @@ def one(event_id: int, ref: str) -> Row:
     return rows[0]
 
 
+def invitation(registration: Registration) -> tuple[Invited, Message | None]:
+    """How the invitation of one registration stands, and its newest calendar mail. One query."""
+    found = (
+        sa.select(_invited(), Message)
+        .select_from(Registration)
+        .outerjoin(Message, Message.id == _newest(newest := aliased(Message), newest.id))
+        .where(Registration.id == registration.id)
+        .options(defer(Message.facts))
+    )
+    state, mail = db.session.execute(found).one()
+    return Invited(state), mail
+
+
 def mails(registration: Registration) -> list[Message]:
     """What was owed to this person about this registration, newest first; nothing about other talks."""
     owed = (

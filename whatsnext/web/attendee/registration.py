@@ -119,8 +119,7 @@ def other_way(mine: Registration) -> Mode | None:
 
 def _invitation(mine: Registration, talk: Event) -> str:
     """What became of the invitation, as the organisers see it too."""
-    row = participants.one(talk.id, mine.ref)
-    state, mail = row.invited, row.mail
+    state, mail = participants.invitation(mine)
     if mail is None or state in NOT_OUT:
         return "" if mail is None else _("The invitation is on its way.")
     if state is Invited.UNDELIVERED:

@@ -22,6 +22,12 @@ INVITING = (Kind.INVITATION, Kind.PROMOTION)
 WORDS_ONLY = {"title", "description"}
 """A typo in these may be mended without a message; every other change leaves a calendar stale."""
 
+HEARS = sa.or_(
+    Registration.status.in_((Status.CONFIRMED, Status.OFFERED)),
+    sa.and_(Registration.status == Status.WAITING, Registration.proved_at.is_not(None)),
+)
+"""Who is told of a change: a place, an offer, or a place in line with a proved address."""
+
 Facts = dict[str, str]
 
 
@@ -164,8 +170,10 @@ def tell_change(event: Event, before: Facts, now: datetime, text: str = "") -> i
     """
     if event.ends_at is not None and now >= event.ends_at:
         return 0
-    unsent = _make_newer(event, before, now)
-    return _owe_updates(event, _hearers(event), unsent, {"before": before, "text": text}, now)
+    unsent, details = _make_newer(event, before, now), {"before": before, "text": text}
+    if not unsent:
+        return outbox.owe_all(Kind.UPDATE, now, event, HEARS, details)
+    return _owe_updates(event, _hearers(event), unsent, details, now)
 
 
 def tell_clocks(event: Event, before: Facts, now: datetime) -> int:
@@ -181,7 +189,7 @@ def tell_clocks(event: Event, before: Facts, now: datetime) -> int:
     return _owe_updates(event, hearers, unsent, {"before": same_time, "text": "", "clocks": True}, now)
 
 
-def _make_newer(event: Event, before: Facts, now: datetime) -> dict[int, Message]:
+def _make_newer(event: Event, before: Facts, now: datetime) -> dict[int, Any]:
     """Raise SEQUENCE for everyone; returns the mails not out yet that a newer one takes the place of."""
     db.session.flush()
     event.sequence += 1
@@ -192,7 +200,7 @@ def _make_newer(event: Event, before: Facts, now: datetime) -> dict[int, Message
 
 
 def _owe_updates(
-    event: Event, hearers: list[Any], unsent: dict[int, Message], details: dict[str, Any], now: datetime
+    event: Event, hearers: list[Any], unsent: dict[int, Any], details: dict[str, Any], now: datetime
 ) -> int:
     rows = []
     for registration in hearers:
@@ -217,9 +225,7 @@ def tell_cancellation(event: Event, now: datetime) -> int:
     event.sequence += 1
     _raise_sequences(event)
     outbox.supersede_event(event.id, [kind for kind in Kind if kind is not Kind.CANCELLATION], now)
-    rows = [_row(Kind.EVENT_CANCELLATION, registration, event, {}, now) for registration in _hearers(event)]
-    _insert(rows)
-    return len(rows)
+    return outbox.owe_all(Kind.EVENT_CANCELLATION, now, event, HEARS, {})
 
 
 def _next_sequence(registration: Registration) -> int:
@@ -255,10 +261,6 @@ def _ask_anew(event: Event) -> None:
 
 def _hearers(event: Event) -> list[Any]:
     """Rows (id, person_id, email, language, status, sequence) of those who are told, in order of arrival."""
-    told = sa.or_(
-        Registration.status.in_((Status.CONFIRMED, Status.OFFERED)),
-        sa.and_(Registration.status == Status.WAITING, Registration.proved_at.is_not(None)),
-    )
     return list(
         db.session.execute(
             sa.select(
@@ -270,16 +272,16 @@ def _hearers(event: Event) -> list[Any]:
                 Registration.sequence,
             )
             .join(Registration.person)
-            .where(Registration.event_id == event.id, told)
+            .where(Registration.event_id == event.id, HEARS)
             .order_by(Registration.arrival)
         )
     )
 
 
-def _take_unsent(event: Event, kinds: tuple[Kind, ...], now: datetime) -> dict[int, Message]:
-    """The oldest unsent mail of these kinds by registration; all of them become superseded."""
-    unsent = db.session.scalars(
-        sa.select(Message)
+def _take_unsent(event: Event, kinds: tuple[Kind, ...], now: datetime) -> dict[int, Any]:
+    """Kind and facts of the oldest unsent mail of these kinds by registration; all of them become superseded."""
+    unsent = db.session.execute(
+        sa.select(Message.registration_id, Message.kind, Message.facts)
         .where(Message.event_id == event.id, Message.kind.in_(kinds), Message.state.in_(UNSETTLED))
         .order_by(Message.id.desc())
     )

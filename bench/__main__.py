@@ -1,4 +1,4 @@
-"""Measures the pages as ratios to a bare Flask view on the same server: `python -m bench [--pg] [--json]`.
+"""Measures pages, feeds, sign-ups and mails as ratios to limits of the same run: `python -m bench [--pg] [--json]`.
 
 Product and bound (bench/bound.py) run at the same time, each in a process of its own, by waitress with the same number
 of threads on a database of the same kind, and are asked in turns. The measure is processor time an answer, that of the
@@ -16,32 +16,26 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import psycopg
+from pydantic import SecretStr
 
-from bench import sample
+from bench import bulk, feed, mail, move, report, sample
 from bench.load import BenchFailed, Figures, Page, measure
+from bench.report import BARE, INSERT, SIGN_UP, Results
 from config import Settings
 from tests import servers
+from whatsnext.app import create_app
 
 SECRET = "a secret key of the bench, long enough to be taken"
 THREADS = 4
-BARE, INSERT = "bare Flask view", "INSERT + COMMIT"
-SIGN_UP = "sign-up"
+SIZES = "100:0,10000:100000"
 TOKEN = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
-BESIDE = {
-    "event page": "event page, kept",
-    "home, 100 talks": "home, kept",
-    "theme page": "theme page, kept",
-    "event page, signed in": "event page",
-}
-"""Which page of the bound stands beside a page of the product; its own name where nothing is said."""
-
-Table = dict[str, dict[str, Figures]]
 
 
 def main() -> None:
@@ -50,42 +44,79 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="the figures of each round as JSON")
     parser.add_argument("--seconds", type=float, default=1, help="how long a page is asked for in each round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--sizes",
+        default=os.environ.get("BENCH_SIZES", SIZES),
+        help="talks:registrations of the installations compared, separated by commas (or BENCH_SIZES); empty for none",
+    )
     args = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("Missing: wrk. Install it, for instance: sudo apt-get install wrk")
-    results: dict[str, Table] = {}
+    sizes = [tuple(int(number) for number in size.split(":")) for size in args.sizes.split(",") if size]
+    results: dict[str, Results] = {}
     try:
         for kind in ("SQLite", "PostgreSQL") if args.pg else ("SQLite",):
             results[kind] = _measured(kind, args.seconds, args.rounds)
+            results[kind].sizes = {
+                f"{talks:,} talks, {people:,} registrations": _at_size(kind, talks, people, args.seconds, args.rounds)
+                for talks, people in sizes
+            }
     except BenchFailed as reason:
         sys.exit(str(reason))
     if args.json:
-        print(json.dumps({kind: _plain(table) for kind, table in results.items()}, indent=1))
+        print(json.dumps({kind: asdict(found) for kind, found in results.items()}, default=asdict, indent=1))
     else:
-        print("\n\n".join(_markdown(kind, table) for kind, table in results.items()))
+        print("\n\n".join(report.markdown(kind, found) for kind, found in results.items()))
 
 
 # --- the servers -----------------------------------------------------------------------------------------
 
 
-def _measured(kind: str, seconds: float, rounds: int) -> Table:
-    def said(words: str) -> None:
-        print(f"{kind}: {words}", file=sys.stderr, flush=True)
+def _said(kind: str, words: str) -> None:
+    print(f"{kind}: {words}", file=sys.stderr, flush=True)
 
+
+def _measured(kind: str, seconds: float, rounds: int) -> Results:
+    said = partial(_said, kind)
     with contextlib.ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="whatsnext-bench-")))
         if kind == "SQLite":
             urls, below = [f"sqlite:///{folder / name}.db" for name in ("whatsnext", "bound")], []
         else:
             urls, below = running.enter_context(_postgresql())
-        product, pid, cookie = running.enter_context(_product(folder, urls[0]))
+        settings = _settings(folder, urls[0])
+        attendee, organiser = sample.fill(settings)
+        product, pid = running.enter_context(_product(folder, settings))
         bound, bound_pid = running.enter_context(_bound(urls[1]))
-        pages = [*_pages_of_bound(bound, [bound_pid, *below]), *_pages_of_product(product, [pid, *below], cookie)]
+        pages = [*_pages_of_bound(bound, [bound_pid, *below]), *_pages_of_product(product, [pid, *below], attendee)]
         figures = measure(pages, seconds, rounds, said)
-    return {
-        side: {name.partition(": ")[2]: row for name, row in figures.items() if name.startswith(side)}
-        for side in ("product", "bound")
-    }
+        said("feed built, mails, a talk moved")
+        return Results(
+            product={name.partition(": ")[2]: row for name, row in figures.items() if name.startswith("product")},
+            bound={name.partition(": ")[2]: row for name, row in figures.items() if name.startswith("bound")},
+            feed=feed.measure(settings, rounds),
+            mails=mail.measure(settings, below, rounds, said),
+            moves=move.measure(settings, organiser, below, rounds),
+        )
+
+
+def _at_size(kind: str, talks: int, people: int, seconds: float, rounds: int) -> dict[str, Figures]:
+    """The same pages of an installation with so many talks and registrations."""
+    said = partial(_said, f"{kind}, {talks} talks")
+    with contextlib.ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="whatsnext-bench-")))
+        urls, below = (
+            ([f"sqlite:///{folder}/whatsnext.db"], []) if kind == "SQLite" else running.enter_context(_postgresql())
+        )
+        settings = _settings(folder, urls[0])
+        _attendee, organiser = sample.fill(settings)
+        said("filling")
+        bulk.grow(create_app(settings), talks, people)
+        product, pid = running.enter_context(_product(folder, settings))
+        figures = measure(_pages_at_size(product, [pid, *below], organiser), seconds, rounds, said)
+        built = Figures()
+        built.cpu = [feed.measure(settings, rounds)[feed.BUILT]]
+        return {**figures, "feed of 1,000 talks, built": built}
 
 
 @contextlib.contextmanager
@@ -99,21 +130,23 @@ def _postgresql() -> Iterator[tuple[list[str], list[int]]]:
         yield [url, url.rpartition("/")[0] + "/bound"], [int(status.rpartition(")")[2].split()[1])]
 
 
-@contextlib.contextmanager
-def _product(folder: Path, url: str) -> Iterator[tuple[str, int, str]]:
-    """`whatsnext serve`, no worker inside: address, process id, cookie of somebody signed in."""
-    port = servers.free_port()
+def _settings(folder: Path, url: str) -> Settings:
     settings = Settings(
         database_url=url,
-        secret_key=SECRET,
+        secret_key=SecretStr(SECRET),
         instance=folder / "instance",
-        port=port,
+        port=servers.free_port(),
         threads=THREADS,
         worker=False,
         exit_networks=("127.0.0.0/8",),
     )
     settings.instance.mkdir()
-    cookie = sample.fill(settings)
+    return settings
+
+
+@contextlib.contextmanager
+def _product(folder: Path, settings: Settings) -> Iterator[tuple[str, int]]:
+    """`whatsnext serve`, no worker inside: address, process id."""
     environment = {
         name: value.get_secret_value() if name == "secret_key" else value
         for name, value in settings
@@ -122,7 +155,7 @@ def _product(folder: Path, url: str) -> Iterator[tuple[str, int, str]]:
     environment = {name.upper(): value for name, value in environment.items()}
     environment["EXIT_NETWORKS"] = ",".join(settings.exit_networks)
     with servers.whatsnext(environment, folder / "serve.log") as process:
-        yield f"http://127.0.0.1:{port}", process.pid, cookie
+        yield f"http://127.0.0.1:{settings.port}", process.pid
 
 
 @contextlib.contextmanager
@@ -163,6 +196,8 @@ def _pages_of_bound(address: str, pids: list[int]) -> list[Page]:
         replace(page("home, 304", "/kept/talks"), revalidated=True, expected=304),
         page("theme page", "/themes/Blockchain"),
         page("theme page, kept", "/kept/themes/Blockchain"),
+        page("feed of 1,000 talks, kept", "/feed.ics"),
+        replace(page("feed, 304", "/feed.ics"), revalidated=True, expected=304),
         replace(page(SIGN_UP, "/events/talk-{talk}/signup"), body=person, expected=303),
         replace(page(INSERT, "/insert"), body="x={n}"),
     ]
@@ -173,17 +208,42 @@ def _pages_of_product(address: str, pids: list[int], cookie: str) -> list[Page]:
         return Page(f"product: {name}", address, path, pids)
 
     event = "/events/talk-1"
-    typed = {"name": "Ada Beispiel", "agency": "Landesamt", "mode": "on_site", "full": "", "website": "", "needs": ""}
-    person = urlencode(typed | {"csrf_token": _token(address + event)}) + "&email=p{n}" + quote("@behoerde.example")
     return [
         page("event page", event),
         replace(page("event page, 304", event), revalidated=True, expected=304),
         page("home, 100 talks", "/"),
         replace(page("home, 304", "/"), revalidated=True, expected=304),
         page("theme page", "/themes/blockchain"),
+        replace(page("feed of 1,000 talks, kept", feed.PATH), headers=feed.PACKED),
+        replace(page("feed, 304", feed.PATH), revalidated=True, expected=304),
         replace(page("event page, signed in", event), headers={"Cookie": cookie}),
-        replace(page(SIGN_UP, "/events/talk-{talk}/signup"), body=person, expected=303),
+        _sign_up(page, address),
     ]
+
+
+def _pages_at_size(address: str, pids: list[int], organiser: str) -> list[Page]:
+    """With a query a page is made anew each time."""
+
+    def page(name: str, path: str) -> Page:
+        return Page(name, address, path, pids)
+
+    return [
+        page("event page", "/events/talk-1"),
+        page("event page, made anew", "/events/talk-1?anew=1"),
+        page("home, made anew", "/?anew=1"),
+        page("theme page, made anew", "/themes/blockchain?anew=1"),
+        replace(page("feed of 1,000 talks, kept", feed.PATH), headers=feed.PACKED),
+        replace(page("organiser's overview", "/organise/"), headers={"Cookie": organiser}),
+        replace(page("delivery of mails", "/organise/delivery"), headers={"Cookie": organiser}),
+        _sign_up(page, address),
+    ]
+
+
+def _sign_up(page: Callable[[str, str], Page], address: str) -> Page:
+    typed = {"name": "Ada Beispiel", "agency": "Landesamt", "mode": "on_site", "full": "", "website": "", "needs": ""}
+    token = _token(f"{address}/events/talk-1")
+    person = urlencode(typed | {"csrf_token": token}) + "&email=p{n}" + quote("@behoerde.example")
+    return replace(page(SIGN_UP, "/events/talk-{talk}/signup"), body=person, expected=303)
 
 
 def _token(url: str) -> str:
@@ -192,41 +252,6 @@ def _token(url: str) -> str:
     if not found:
         raise BenchFailed("the event page has no form")
     return found[1]
-
-
-# --- what is printed -------------------------------------------------------------------------------------
-
-
-def _ratio(limit: Figures, page: Figures) -> float:
-    return limit.cpu_ms / page.cpu_ms
-
-
-def _markdown(kind: str, table: Table) -> str:
-    bound = table["bound"]
-    bare, insert = bound[BARE], bound[INSERT]
-    took = "takes {0.cpu_ms:.3f} ms of processor time ({0.per_second:.0f}/s)"
-    lines = [
-        f"### {kind}",
-        "",
-        f"A bare Flask view {took.format(bare)}; INSERT + COMMIT {took.format(insert)}.",
-        "",
-        "| page | ms | per second | of the limit | the bound, of the limit | of the bound |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for name, row in table["product"].items():
-        beside, limit = bound[BESIDE.get(name, name)], insert if name == SIGN_UP else bare
-        cells = [_ratio(limit, row), _ratio(limit, beside), _ratio(beside, row)]
-        shown = " | ".join(f"{cell:.2f}" for cell in cells)
-        lines.append(f"| {name} | {row.cpu_ms:.3f} | {row.per_second:.0f} | {shown} |")
-    rendered = (f"{name} {_ratio(bare, bound[name]):.2f}" for name in ("event page", "home", "theme page"))
-    return "\n".join([*lines, "", f"The bound's pages made anew each time, of the limit: {', '.join(rendered)}."])
-
-
-def _plain(table: Table) -> dict[str, dict[str, dict[str, list[float]]]]:
-    return {
-        side: {name: {"cpu_ms": row.cpu, "per_second": row.rate} for name, row in rows.items()}
-        for side, rows in table.items()
-    }
 
 
 if __name__ == "__main__":

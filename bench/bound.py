@@ -5,6 +5,7 @@ product needs beyond this is its cost. `python -m bench.bound PORT DATABASE_URL 
 serves the product: by waitress, with as many threads.
 """
 
+import gzip
 import logging
 import secrets
 import sqlite3
@@ -12,6 +13,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import icalendar
 import sqlalchemy as sa
 import waitress
 from flask import Flask, Response, render_template, request
@@ -22,6 +24,8 @@ from werkzeug.exceptions import NotFound
 from whatsnext.db import journal_mode
 
 TALKS = 100
+FED = 1000
+"""Talks of the feed, beside those that the pages list."""
 BERLIN = ZoneInfo("Europe/Berlin")
 TEXT = "Welches Problem löst diese Technik besser? Ein Vortrag über Einsatz, Grenzen und Betrieb, mit Fragen. " * 6
 PLENTY = 1_000_000
@@ -142,6 +146,37 @@ def theme(name: str) -> str:
     return _theme(name)
 
 
+def _feed() -> bytes:
+    """The calendar of 1,000 talks, packed."""
+    calendar = icalendar.Calendar({"VERSION": "2.0", "PRODID": "-//bound//EN"})
+    for talk in db.session.scalars(sa.select(Talk).where(Talk.theme == "fed").order_by(Talk.starts_at)):
+        event, starts_at = icalendar.Event(), talk.starts_at.replace(tzinfo=UTC)
+        event.add("UID", f"{talk.slug}@next.example")
+        event.add("DTSTAMP", starts_at)
+        event.add("DTSTART", starts_at)
+        event.add("DTEND", starts_at + timedelta(minutes=90))
+        event.add("SUMMARY", talk.title)
+        event.add("DESCRIPTION", talk.text)
+        event.add("LOCATION", talk.place)
+        event.add("URL", f"https://next.example/events/{talk.slug}")
+        calendar.add_component(event)
+    return gzip.compress(calendar.to_ical(), 6)
+
+
+@app.get("/feed.ics")
+def feed() -> Response:
+    """As the pages below."""
+    tag = f"feed-{_site_version()}"
+    if request.if_none_match.contains_weak(tag):
+        response = Response(status=304)
+    else:
+        if ("feed", 0) not in kept:
+            kept["feed", 0] = _feed()
+        response = Response(kept["feed", 0], mimetype="text/calendar", headers={"Content-Encoding": "gzip"})
+    response.set_etag(tag, weak=True)
+    return response
+
+
 @app.get("/kept/<path:page>")
 def kept_page(page: str) -> Response:
     """One indexed row, then the bytes; 304 after that row to whoever has them."""
@@ -238,6 +273,10 @@ def _fill() -> None:
             starts_at=_now() + timedelta(days=number),
         )
         db.session.add(talk)
+    fed = {"theme": "fed", "host": "Bundesamt", "place": "Beispielstraße 1, 10115 Berlin", "text": TEXT}
+    for number in range(TALKS + 1, TALKS + FED + 1):
+        starts_at = _now() + timedelta(days=TALKS, hours=number)
+        db.session.add(Talk(id=number, slug=f"fed-{number}", title=f"Vortrag {number}", starts_at=starts_at, **fed))
     db.session.flush()
     db.session.add_all(Counter(talk_id=number) for number in range(1, TALKS + 1))
     db.session.commit()

@@ -8,6 +8,7 @@ import hmac
 import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from flask import current_app
@@ -55,8 +56,13 @@ def subject_of_expired(purpose: Purpose, token: str) -> Any:
 
 
 def _serializer(purpose: Purpose) -> URLSafeSerializer:
-    keys = [*reversed(current_app.config["SECRET_KEY_FALLBACKS"]), current_app.config["SECRET_KEY"]]
-    return URLSafeSerializer(keys, salt=f"whatsnext {purpose}", signer_kwargs={"digest_method": hashlib.sha256})
+    return _made(purpose, *reversed(current_app.config["SECRET_KEY_FALLBACKS"]), current_app.config["SECRET_KEY"])
+
+
+@lru_cache(maxsize=64)
+def _made(purpose: Purpose, *keys: str) -> URLSafeSerializer:
+    """The newest key, which signs, is the last."""
+    return URLSafeSerializer(list(keys), salt=f"whatsnext {purpose}", signer_kwargs={"digest_method": hashlib.sha256})
 
 
 def random_base32() -> str:

@@ -7,14 +7,19 @@ and verifies no certificate (docs/decisions, invitations.md "Three traps").
 from __future__ import annotations
 
 import contextlib
+import re
+import secrets
 import smtplib
 import socket
 import ssl
+from base64 import encodebytes
+from binascii import b2a_qp
 from dataclasses import dataclass
 from datetime import datetime
 from email import policy
 from email.headerregistry import Address
-from email.message import EmailMessage
+from email.utils import format_datetime
+from functools import lru_cache
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -22,8 +27,9 @@ from flask import current_app
 from flask_mail import Connection, Mail, Message
 
 TIMEOUT = 20
+_BRACKETED = re.compile("<[!-;=?-~]+>")
 WIRE = policy.SMTP.clone(cte_type="7bit", refold_source="none")
-"""CRLF and nothing but ASCII: a relay may lack 8BITMIME, and smtplib does not ask. Raw headers stay as they are."""
+"""CRLF and nothing but ASCII: a relay may lack 8BITMIME, and smtplib does not ask."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,32 +57,69 @@ def build(letter: Letter) -> bytes:
 
     Raises ValueError for a line end in anything that becomes a header.
     """
-    mail = EmailMessage(policy=WIRE)
-    mail["Subject"] = letter.subject
-    mail["From"] = Address(letter.sender_name, addr_spec=letter.sender)
-    mail["Reply-To"] = Address(letter.sender_name, addr_spec=letter.reply_to or letter.sender)
-    mail["To"] = Address(addr_spec=letter.to)
-    mail["Date"] = letter.date
-    mail["Message-ID"] = letter.message_id
-    mail["Auto-Submitted"] = "auto-generated"
-    if letter.unsubscribe:
-        _offer_unsubscribing(mail, letter.unsubscribe)
-    mail.set_content(letter.text)
-    mail.add_alternative(letter.html, subtype="html")
-    if letter.calendar:
+    headers = [
+        _header("Subject", letter.subject),
+        _address("From", letter.sender_name, letter.sender),
+        _address("Reply-To", letter.sender_name, letter.reply_to or letter.sender),
+        _address("To", "", letter.to),
+        f"Date: {format_datetime(letter.date)}\r\n",
+        _raw("Message-ID", letter.message_id),
+        "Auto-Submitted: auto-generated\r\n",
+    ]
+    if letter.unsubscribe:  # RFC 8058 §3.1; an address longer than a line would be encoded as words
+        headers.append(_raw("List-Unsubscribe", f"<{letter.unsubscribe}>"))
+        headers.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")
+    shapes = [_text("plain", letter.text), _text("html", letter.html)]
+    if letter.calendar is None:
+        body = _multipart("alternative", shapes)
+    else:
         method, calendar = letter.calendar
-        parameters = {"method": method, "charset": "UTF-8", "component": "VEVENT"}
-        mail.add_alternative(calendar, "text", "calendar", cte="base64", params=parameters)
-        mail.add_attachment(calendar, "application", "ics", filename="invite.ics")
-    return mail.as_bytes()
+        kind = f'text/calendar; method="{method}"; charset="UTF-8";\r\n component="VEVENT"'
+        shapes.append(_part(kind, "base64", _base64(calendar)))
+        file = 'application/ics\r\nContent-Disposition: attachment; filename="invite.ics"'
+        body = _multipart("mixed", [_multipart("alternative", shapes), _part(file, "base64", _base64(calendar))])
+    return "".join((*headers, "MIME-Version: 1.0\r\n", body)).encode("ascii")
 
 
-def _offer_unsubscribing(mail: EmailMessage, address: str) -> None:
-    """Both headers of RFC 8058 §3.1. An address longer than a line would be encoded as words, so it goes in raw."""
-    if not address.isascii() or not address.isprintable() or {" ", ">"} & set(address):
-        raise ValueError(f"{address!r} is no address to unsubscribe at")
-    mail.set_raw("List-Unsubscribe", f"<{address}>")
-    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+@lru_cache(maxsize=256)
+def _header(name: str, value: str) -> str:
+    """Encoded and folded by the library, which refuses line ends; all mails about a talk share some of them."""
+    return str(WIRE.fold(*WIRE.header_store_parse(name, value)))
+
+
+@lru_cache(maxsize=256)
+def _address(name: str, display_name: str, address: str) -> str:
+    return str(WIRE.fold(*WIRE.header_store_parse(name, Address(display_name, addr_spec=address))))
+
+
+def _raw(name: str, value: str) -> str:
+    """A header that is no text: neither encoded nor folded. Raises ValueError unless it is visible ASCII in <>."""
+    if not _BRACKETED.fullmatch(value):
+        raise ValueError(f"{value!r} cannot stand in {name}")
+    return f"{name}: {value}\r\n"
+
+
+def _text(subtype: str, text: str) -> str:
+    """As it is or nearly so for most scripts, in base64 where that is shorter."""
+    given = text.replace("\n", "\r\n").encode()
+    quoted, packed = b2a_qp(given).decode("ascii"), _base64(given)
+    encoding, body = ("quoted-printable", quoted) if len(quoted) <= len(packed) else ("base64", packed)
+    return _part(f'text/{subtype}; charset="utf-8"', encoding, body)
+
+
+def _base64(given: bytes) -> str:
+    return encodebytes(given).decode("ascii").replace("\n", "\r\n")
+
+
+def _part(kind: str, encoding: str, body: str) -> str:
+    return f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}"
+
+
+def _multipart(subtype: str, parts: list[str]) -> str:
+    """The library builds an object for every header of every part, which took half of the time of a mail."""
+    boundary = f"=_{secrets.token_hex(12)}"  # neither encoding can make "=_"
+    inside = "".join(f"--{boundary}\r\n{part}\r\n" for part in parts)
+    return f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n\r\n{inside}--{boundary}--\r\n'
 
 
 class Post(Message):

@@ -12,6 +12,13 @@ from whatsnext.services import outbox, waiting_list
 
 HOLDS_PER_NETWORK = 10
 
+_OF_NETWORK = sa.select(sa.func.count()).where(
+    Registration.event_id == sa.bindparam("event"),
+    Registration.network == sa.bindparam("network"),
+    Registration.status == Status.HELD,
+    Registration.proved_at.is_(None),
+)
+
 
 def expire_holds(now: datetime) -> int:
     """Let go what nobody proved or took in time: unproven registrations and offers. Returns how many."""
@@ -56,13 +63,8 @@ def network_is_full(event: Event, network: str) -> bool:
     """Whether as many unproven places of this talk are held from one network as may be."""
     if not network:
         return False
-    holds = sa.select(sa.func.count()).where(
-        Registration.event_id == event.id,
-        Registration.network == network,
-        Registration.status == Status.HELD,
-        Registration.proved_at.is_(None),
-    )
-    return (db.session.scalar(holds) or 0) >= HOLDS_PER_NETWORK
+    holds = db.session.scalar(_OF_NETWORK, {"event": event.id, "network": network})
+    return (holds or 0) >= HOLDS_PER_NETWORK
 
 
 def expire(registration: Registration, now: datetime) -> None:

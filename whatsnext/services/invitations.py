@@ -34,6 +34,12 @@ INVITING = (Kind.INVITATION, Kind.PROMOTION)
 WORDS_ONLY = {"title", "description"}
 """A typo in these may be mended without a message; every other change leaves a calendar stale."""
 
+HEARS = sa.or_(
+    Registration.status.in_((Status.CONFIRMED, Status.OFFERED)),
+    sa.and_(Registration.status == Status.WAITING, Registration.proved_at.is_not(None)),
+)
+"""Who is told of a change: a place, an offer, or a place in line with a proved address."""
+
 Facts = dict[str, str]
 Unsent = dict[tuple[int, int | None], Message]
 """The oldest mail not out yet, by registration and part."""
@@ -243,8 +249,10 @@ def tell_change(event: Event, before: Facts, now: datetime, text: str = "") -> i
     targets = parts.touched(event, differing, now)
     if not targets:
         return 0
-    renewal = _make_newer(event, differing, targets, now)
-    return _owe_updates(event, _hearers(event), renewal, {"before": before, "text": text}, now)
+    renewal, details = _make_newer(event, differing, targets, now), {"before": before, "text": text}
+    if renewal == Renewal([None], {}):
+        return outbox.owe_all(Kind.UPDATE, now, event, HEARS, details)
+    return _owe_updates(event, _hearers(event), renewal, details, now)
 
 
 def tell_clocks(event: Event, before: Facts, now: datetime) -> int:
@@ -338,6 +346,8 @@ def tell_part_cancellation(event: Event, part: EventPart, now: datetime) -> int:
 
 def _tell_off(kind: Kind, event: Event, targets: list[Target], in_words: Target, now: datetime) -> int:
     """Those in line hear of it once, in words."""
+    if targets == [None]:
+        return outbox.owe_all(kind, now, event, HEARS, {})
     hearers = _hearers(event)
     rows = [
         _row(kind, registration, event, now, target)
@@ -383,10 +393,6 @@ def _ask_anew(event: Event) -> None:
 
 def _hearers(event: Event) -> list[Any]:
     """Rows (id, person_id, email, language, status, sequence) of those who are told, in order of arrival."""
-    told = sa.or_(
-        Registration.status.in_((Status.CONFIRMED, Status.OFFERED)),
-        sa.and_(Registration.status == Status.WAITING, Registration.proved_at.is_not(None)),
-    )
     return list(
         db.session.execute(
             sa.select(
@@ -398,7 +404,7 @@ def _hearers(event: Event) -> list[Any]:
                 Registration.sequence,
             )
             .join(Registration.person)
-            .where(Registration.event_id == event.id, told)
+            .where(Registration.event_id == event.id, HEARS)
             .order_by(Registration.arrival)
         )
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from flask import current_app
@@ -15,12 +15,44 @@ from flask import current_app
 from whatsnext import tokens
 from whatsnext.db import db
 from whatsnext.errors import NotFound
-from whatsnext.models import UNSETTLED, Event, EventPart, Kind, Mailing, Message, MessageState, Person, Registration
+from whatsnext.models import (
+    UNSETTLED,
+    Event,
+    EventPart,
+    Kind,
+    Mailing,
+    Message,
+    MessageState,
+    Person,
+    Registration,
+    Status,
+)
 
 LONGEST = timedelta(hours=48)
 UNPROVED = (3, 10)  # mails an hour, a day, to an address nobody has proved
 PROVED = (10, 30)
 TO_UNPROVED = (Kind.CONFIRMATION_REQUEST, Kind.ALREADY_REGISTERED, Kind.FOLLOW_REQUEST)
+
+
+def _unasked_since(moment: str) -> sa.ScalarSelect[int]:
+    """How many mails that strangers may have caused a person was owed since `moment`."""
+    mine = (Message.person_id == sa.bindparam("person"), Message.kind.in_(TO_UNPROVED))
+    owed = sa.select(sa.func.count()).select_from(Message)
+    return owed.where(*mine, Message.created_at > sa.bindparam(moment)).scalar_subquery()
+
+
+def _to_new_addresses() -> sa.ScalarSelect[int]:
+    """How many mails to new addresses this hour has seen; counted no further than `most`."""
+    recent = sa.select(Message.id).where(
+        Message.unproved, Message.created_at > sa.bindparam("an_hour_ago"), Message.state != MessageState.HELD
+    )
+    counted = recent.limit(sa.bindparam("most", type_=sa.Integer)).subquery()
+    return sa.select(sa.func.count()).select_from(counted).scalar_subquery()
+
+
+# Made once, as in waiting_list.py.
+_OWED_LATELY = sa.select(_unasked_since("an_hour_ago"), _unasked_since("a_day_ago"), _to_new_addresses())
+_OWE = sa.insert(Message.__table__)  # type: ignore[arg-type]
 
 
 def owe(
@@ -66,12 +98,12 @@ def owe(
     return message
 
 
-def row(kind: Kind, now: datetime, event: Event, **columns: Any) -> dict[str, Any]:
-    """The same as a plain row about one talk, for thousands at once by one INSERT."""
+def row(kind: Kind, now: datetime, event: Event | None, **columns: Any) -> dict[str, Any]:
+    """The same as a plain row, about one talk or none, for thousands at once by one INSERT."""
     return {
         "kind": kind,
         "state": MessageState.OWED,
-        "event_id": event.id,
+        "event_id": event.id if event else None,
         "created_at": now,
         "not_before": now,
         "best_before": usual_best_before(event, now),
@@ -84,32 +116,86 @@ def row(kind: Kind, now: datetime, event: Event, **columns: Any) -> dict[str, An
     }
 
 
+def owe_all(kind: Kind, now: datetime, event: Event, those: sa.ColumnElement[bool], facts: dict[str, Any]) -> int:
+    """Owe one mail each to `those` registrations of one talk, in order of arrival, by one statement: thousands at once.
+
+    Whoever has the place is promised their SEQUENCE. Returns how many.
+    """
+    same = {**row(kind, now, event), "facts": facts}
+    del same["message_id"]
+    sequence = sa.case((Registration.status == Status.CONFIRMED, Registration.sequence))
+    own = {
+        "registration_id": Registration.id,
+        "person_id": Registration.person_id,
+        "recipient": Person.email,
+        "language": Registration.language,
+        "sequence": sequence,
+        "message_id": _random() + sa.literal(_domain()),
+    }
+    columns = Message.__table__.c
+    written = [sa.literal(value, columns[name].type).label(name) for name, value in same.items()]
+    chosen = (
+        sa.select(*written, *own.values())
+        .join(Registration.person)
+        .where(Registration.event_id == event.id, those)
+        .order_by(Registration.arrival)
+    )
+    owing = _OWE.from_select([*same, *own], chosen, include_defaults=False)
+    counted = db.session.execute(owing.execution_options(preserve_rowcount=True))
+    return cast("sa.CursorResult[Any]", counted).rowcount
+
+
+def _random() -> sa.ColumnElement[str]:
+    """At least 122 random bits as 32 characters, made by the database, row by row."""
+    if db.engine.dialect.name == "postgresql":
+        return sa.func.replace(sa.cast(sa.func.gen_random_uuid(), sa.Text), "-", "", type_=sa.Text)
+    return sa.func.lower(sa.func.hex(sa.func.randomblob(16)), type_=sa.Text)
+
+
 def owe_unproved(kind: Kind, now: datetime, registration: Registration, facts: dict[str, Any] | None = None) -> None:
     """Owe a mail that a stranger may have caused, within the limits of safety.md O5; beyond them owe nothing.
 
     Over the installation's brake a mail to a new address is held until someone releases it.
     """
-    best_before = registration.hold_ends_at if kind is Kind.CONFIRMATION_REQUEST else None
-    _owe_within_limits(registration.person, kind, now, registration=registration, facts=facts, best_before=best_before)
+    about = {"registration_id": registration.id, "language": registration.language, "facts": facts or {}}
+    if kind is Kind.CONFIRMATION_REQUEST and registration.hold_ends_at:
+        about["best_before"] = registration.hold_ends_at
+    _owe_within_limits(registration.person, kind, now, registration.event, about)
+
+
+def ask_to_confirm(
+    registration_id: int, owner: Person, event: Event, now: datetime, *, language: str, best_before: datetime
+) -> None:
+    """The same for a registration just written, without reading it again: whether its address wanted this."""
+    about = {"registration_id": registration_id, "language": language, "facts": {}, "best_before": best_before}
+    _owe_within_limits(owner, Kind.CONFIRMATION_REQUEST, now, event, about)
 
 
 def owe_unasked(
     kind: Kind, now: datetime, person: Person, *, language: str, facts: dict[str, Any], best_before: datetime
 ) -> None:
     """The same for a mail about no registration."""
-    about: dict[str, Any] = {"person": person, "language": language, "facts": facts, "best_before": best_before}
-    _owe_within_limits(person, kind, now, **about)
+    about: dict[str, Any] = {"language": language, "facts": facts, "best_before": best_before}
+    _owe_within_limits(person, kind, now, None, about)
 
 
-def _owe_within_limits(owner: Person, kind: Kind, now: datetime, **about: Any) -> None:
-    if owner.blocked_at or _enough(owner, now):
+def _owe_within_limits(owner: Person, kind: Kind, now: datetime, event: Event | None, about: dict[str, Any]) -> None:
+    if owner.blocked_at:
         return
     unproved = owner.proved_at is None
-    braked = unproved and _braked(now)
-    message = owe(kind, now, **about)
-    message.unproved = unproved
-    if braked:
-        message.state = MessageState.HELD
+    an_hour, a_day = UNPROVED if unproved else PROVED
+    brake: int = current_app.config["SETTINGS"].new_address_mails_per_hour
+    since = {"an_hour_ago": now - timedelta(hours=1), "a_day_ago": now - timedelta(days=1)}
+    in_an_hour, in_a_day, to_new = db.session.execute(
+        _OWED_LATELY, {"person": owner.id, "most": brake if unproved else 0, **since}
+    ).one()
+    if in_an_hour >= an_hour or in_a_day >= a_day:
+        return
+    state = MessageState.HELD if unproved and to_new >= brake else MessageState.OWED
+    mail = row(
+        kind, now, event, person_id=owner.id, recipient=owner.email, unproved=unproved, **{**about, "state": state}
+    )
+    db.session.execute(_OWE, mail)
 
 
 def supersede(registration: Registration, kinds: Collection[Kind]) -> list[Message]:
@@ -179,31 +265,6 @@ def retry_failed(message_id: int, event_id: int, now: datetime) -> None:
     message.best_before = max(message.best_before, usual_best_before(message.event, now))
 
 
-def _enough(person: Person, now: datetime) -> bool:
-    """Whether this person has had as many unasked mails as an hour or a day may bring."""
-    an_hour, a_day = UNPROVED if person.proved_at is None else PROVED
-    newest = db.session.scalars(
-        sa.select(Message.created_at)
-        .where(
-            Message.person_id == person.id, Message.created_at > now - timedelta(days=1), Message.kind.in_(TO_UNPROVED)
-        )
-        .order_by(Message.created_at.desc())
-        .limit(a_day)
-    ).all()
-    return len(newest) >= a_day or sum(at > now - timedelta(hours=1) for at in newest) >= an_hour
-
-
-def _braked(now: datetime) -> bool:
-    """Whether mails to new addresses reach the limit of this hour; counts no further than the limit."""
-    limit: int = current_app.config["SETTINGS"].new_address_mails_per_hour
-    recent = (
-        sa.select(Message.id)
-        .where(Message.unproved, Message.created_at > now - timedelta(hours=1), Message.state != MessageState.HELD)
-        .limit(limit)
-    )
-    return (db.session.scalar(sa.select(sa.func.count()).select_from(recent.subquery())) or 0) >= limit
-
-
 def usual_best_before(event: Event | None, now: datetime) -> datetime:
     """48 hours from now, or when the talk ends if that is sooner and still to come."""
     ends = event.ends_at if event and event.ends_at else None
@@ -212,4 +273,9 @@ def usual_best_before(event: Event | None, now: datetime) -> datetime:
 
 def new_message_id() -> str:
     """A Message-ID of ours that nobody has used before."""
-    return f"{tokens.random_base32()}@{str(current_app.config['SETTINGS'].sender).rpartition('@')[2]}"
+    return tokens.random_base32() + _domain()
+
+
+def _domain() -> str:
+    """As a Message-ID ends."""
+    return f"@{str(current_app.config['SETTINGS'].sender).rpartition('@')[2]}"

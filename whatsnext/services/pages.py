@@ -31,6 +31,7 @@ TITLES: dict[str, Any] = {
     "gebaerdensprache": _l("Sign language"),
     "hilfe": _l("Help and contact"),
 }
+_NOTICE_VERSION = sa.select(Page.version).where(Page.slug == "datenschutz", Page.language == sa.bindparam("language"))
 STATEMENT = "barrierefreiheit"
 STATEMENT_LASTS = timedelta(days=335)
 """The statement on accessibility is to be renewed every year; after eleven months organisers are reminded."""
@@ -108,8 +109,7 @@ def save(slug: str, language: str, body: str, version: int, now: datetime) -> Te
 
 def notice_version(language: str) -> int:
     """The version of the privacy notice shown now, stored with each registration; 0 is the template."""
-    chosen = sa.select(Page.version).where(Page.slug == "datenschutz", Page.language == language)
-    return db.session.scalar(chosen) or 0
+    return db.session.scalar(_NOTICE_VERSION, {"language": language}) or 0
 
 
 def unedited() -> list[Text]:

@@ -286,5 +286,5 @@ def _outlook(registration: Registration, mode: Mode, arrival: int) -> Outlook:
         Registration.arrival < arrival,
     )
     event = registration.event
-    place = waiting_list.free_places(event, mode) > 0 and not waiting_list.anyone_waits(event, mode, before=arrival)
+    place = waiting_list.has_place(event, mode, before=arrival)
     return Outlook(place, line=1 + (db.session.scalar(ahead) or 0))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
@@ -25,11 +27,22 @@ from whatsnext.errors import (
     RegistrationNotOpen,
 )
 from whatsnext.models import Event, EventState, Kind, Message, Mode, Person, Registration, Status
+from whatsnext.permissions import Role
 from whatsnext.services import holds, invitations, outbox, waiting_list
 from whatsnext.tokens import Purpose
 
 ACTIVE = (Status.HELD, Status.WAITING, Status.OFFERED, Status.CONFIRMED)
 RESEND_AFTER = timedelta(minutes=1)
+
+# Made once, as in waiting_list.py.
+_AT_THIS_TALK = Registration.event_id == sa.bindparam("event")
+_MINE = sa.select(Registration).where(_AT_THIS_TALK, Registration.person_id == sa.bindparam("person"))
+_THEIRS = (
+    sa.select(Person, Registration)
+    .outerjoin(Registration, sa.and_(Registration.person_id == Person.id, _AT_THIS_TALK))
+    .where(Person.email == sa.bindparam("email"))
+)
+_REGISTER = sa.insert(Registration.__table__).returning(Registration.__table__.c.id)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -81,21 +94,20 @@ def sign_up(slug: str, wish: Wish, person: Person | None, now: datetime) -> Rece
         raise ModeNotOffered
     email = person.email if person else wish.email
     until = now + _hold_time()
-    known = person or _known(email)
-    registration = _existing(event, known) if known else None
+    owner, registration = (person, _existing(event, person)) if person else _owner(event, email, wish.language, now)
     if registration and wish.key and registration.form_key == wish.key and registration.status in ACTIVE:
         return Receipt(registration.ref, text.masked(email), until, registration.proved_at is not None and bool(person))
     place = _has_place(event, wish.mode, now)
     if not place and not wish.waiting_ok:
         raise EventFull
-    owner = known or person_of(email, wish.language, now)
     if owner.blocked_at and not person:
         return Receipt(tokens.random_base32(), text.masked(email), until, proved=False)
     if registration and registration.status in ACTIVE:
         _again(registration, wish, now, signed_in=person is not None)
+        ref = registration.ref
     else:
-        registration = _register(event, owner, registration, wish, now, place=place, proved=person is not None)
-    return Receipt(registration.ref, text.masked(email), until, proved=person is not None)
+        ref = _register(event, owner, registration, wish, now, place=place, proved=person is not None)
+    return Receipt(ref, text.masked(email), until, proved=person is not None)
 
 
 def resend(ref: str, now: datetime) -> None:
@@ -247,32 +259,51 @@ def _hold_time() -> timedelta:
 
 
 def _has_place(event: Event, mode: Mode, now: datetime) -> bool:
-    free = waiting_list.free_places(event, mode)
-    if not free:
-        holds.expire_late(event, now)
-        free = waiting_list.free_places(event, mode)
-    return free > 0 and not waiting_list.anyone_waits(event, mode)
+    if waiting_list.has_place(event, mode):
+        return True
+    holds.expire_late(event, now)
+    return waiting_list.has_place(event, mode)
 
 
 def _existing(event: Event, person: Person) -> Registration | None:
-    mine = sa.select(Registration).where(Registration.event_id == event.id, Registration.person_id == person.id)
-    return db.session.scalar(mine)
+    return db.session.scalar(_MINE, {"event": event.id, "person": person.id})
 
 
-def _known(email: str) -> Person | None:
-    return db.session.scalar(sa.select(Person).where(Person.email == email))
+def _owner(event: Event, email: str, language: str, now: datetime) -> tuple[Person, Registration | None]:
+    """The person with this address, and what they have at this talk; of somebody new only the person is made."""
+    if made := _make_person(email, language, now):
+        return made, None
+    owner, registration = db.session.execute(_THEIRS, {"event": event.id, "email": email}).one()
+    return owner, registration
 
 
 def person_of(email: str, language: str, now: datetime) -> Person:
     """The person with this normalised address, made if new; whoever asks at the same moment gets the same one."""
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    made = db.session.scalar(
-        insert(Person)
-        .values(email=email, name="", agency="", language=language, role="attendee", created_at=now)
-        .on_conflict_do_nothing(index_elements=[Person.email])
-        .returning(Person)
+    known = sa.select(Person).where(Person.email == email)
+    return _make_person(email, language, now) or db.session.execute(known).scalar_one()
+
+
+def _make_person(email: str, language: str, now: datetime) -> Person | None:
+    """None where the address is known."""
+    given = {"email": email, "language": language, "created_at": now}
+    made: Person | None = db.session.scalar(_insert_person(db.engine.dialect.name), given)
+    return made
+
+
+@cache
+def _insert_person(dialect: str) -> sa.Executable:
+    table = Person.__table__
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    new = insert(table).values(  # type: ignore[arg-type]
+        email=sa.bindparam("email"),
+        name="",
+        agency="",
+        language=sa.bindparam("language"),
+        role=Role.ATTENDEE,
+        created_at=sa.bindparam("created_at"),
     )
-    return made or db.session.scalars(sa.select(Person).where(Person.email == email)).one()
+    made = new.on_conflict_do_nothing(index_elements=[table.c.email]).returning(*table.c)
+    return sa.select(Person).from_statement(made)
 
 
 def _again(registration: Registration, wish: Wish, now: datetime, *, signed_in: bool) -> None:
@@ -292,32 +323,56 @@ def _again(registration: Registration, wish: Wish, now: datetime, *, signed_in: 
 
 def _register(
     event: Event, person: Person, old: Registration | None, wish: Wish, now: datetime, *, place: bool, proved: bool
-) -> Registration:
-    registration = old or new_registration(event, person, wish.mode, now)
-    registration.mode, registration.status = wish.mode, Status.WAITING
-    registration.arrival = waiting_list.next_arrival(event)
-    registration.name, registration.agency, registration.language = wish.name, wish.agency, wish.language
-    registration.needs = wish.needs if wish.needs_consent else ""
-    registration.needs_consent_at = now if wish.needs and wish.needs_consent else None
-    registration.notice_version, registration.form_key = wish.notice_version, wish.key
-    registration.browser, registration.network = wish.browser, wish.network
-    registration.created_at = registration.changed_at = now
-    registration.proved_at = registration.cancelled_at = registration.cancelled_by = registration.offer_ends_at = None
-    registration.offer_lapsed_at = registration.confirmed_at = None
-    registration.hold_ends_at = now + _hold_time()
+) -> str:
+    """A new row, or the old one used again. Returns its ref. The new one is read only where more is to be done."""
+    may_hold = place and not proved and (old is None or waiting_list.may_hold(old, now))
+    holds_it = may_hold and not holds.network_is_full(event, wish.network)
+    said: dict[str, Any] = {
+        "mode": wish.mode,
+        "status": Status.HELD if holds_it else Status.WAITING,
+        "arrival": waiting_list.next_arrival(event),
+        "name": wish.name,
+        "agency": wish.agency,
+        "language": wish.language,
+        "needs": wish.needs if wish.needs_consent else "",
+        "needs_consent_at": now if wish.needs and wish.needs_consent else None,
+        "notice_version": wish.notice_version,
+        "form_key": wish.key,
+        "browser": wish.browser,
+        "network": wish.network,
+        "created_at": now,
+        "changed_at": now,
+        "hold_ends_at": now + _hold_time(),
+    }
+    if place and not proved:
+        said["held_at"] = now
+    registration_id, ref = _anew(old, said) if old else _first(event, person, said)
     if proved:
+        registration = db.session.get_one(Registration, registration_id)
         prove(registration, now)
         db.session.flush()
         settle(registration, now)
-        return registration
-    if place:
-        if waiting_list.may_hold(registration, now) and not holds.network_is_full(event, wish.network):
-            registration.status = Status.HELD
-        registration.held_at = now
-    with db.session.no_autoflush:  # all of it is written at once, by what comes next
-        outbox.owe_unproved(Kind.CONFIRMATION_REQUEST, now, registration)
-    waiting_list.touch(event)
-    return registration
+    else:
+        waiting_list.touch(event)
+        about = {"language": wish.language, "best_before": said["hold_ends_at"]}
+        outbox.ask_to_confirm(registration_id, person, event, now, **about)
+    return ref
+
+
+def _anew(registration: Registration, said: dict[str, Any]) -> tuple[int, str]:
+    """The person's row as it was, but for what belongs to the earlier sign-up. Returns its id and ref."""
+    for name, value in said.items():
+        setattr(registration, name, value)
+    registration.proved_at = registration.cancelled_at = registration.cancelled_by = registration.offer_ends_at = None
+    registration.offer_lapsed_at = registration.confirmed_at = None
+    return registration.id, registration.ref
+
+
+def _first(event: Event, person: Person, said: dict[str, Any]) -> tuple[int, str]:
+    """A row for someone new at this talk; its ref and reply token never change. Returns its id and ref."""
+    ref, reply_token = tokens.random_base32(), tokens.random_base32()
+    row = {"ref": ref, "reply_token": reply_token, "event_id": event.id, "person_id": person.id, **said}
+    return db.session.execute(_REGISTER, row).scalar_one(), ref
 
 
 def new_registration(event: Event, person: Person, mode: Mode, now: datetime) -> Registration:
@@ -325,8 +380,8 @@ def new_registration(event: Event, person: Person, mode: Mode, now: datetime) ->
     registration = Registration(
         ref=tokens.random_base32(),
         reply_token=tokens.random_base32(),
-        event=event,
-        person=person,
+        event_id=event.id,
+        person_id=person.id,
         mode=mode,
         created_at=now,
         changed_at=now,
@@ -337,6 +392,4 @@ def new_registration(event: Event, person: Person, mode: Mode, now: datetime) ->
 
 def _is_next_with_place(registration: Registration) -> bool:
     """Whether a place is free and nobody proved has waited longer."""
-    event, mode = registration.event, registration.mode
-    free = waiting_list.free_places(event, mode) > 0
-    return free and not waiting_list.anyone_waits(event, mode, before=registration.arrival)
+    return waiting_list.has_place(registration.event, registration.mode, before=registration.arrival)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,6 +21,29 @@ from whatsnext.services import invitations, outbox
 TAKING = (Status.HELD, Status.OFFERED, Status.CONFIRMED)
 ONE_HOLD_IN = timedelta(hours=24)
 SHORT_HOLD = timedelta(minutes=15)
+
+# Statements of every sign-up are made once: making one anew takes longer than SQLite does to answer it.
+_OF_MODE = (Registration.event_id == sa.bindparam("event"), Registration.mode == sa.bindparam("mode"))
+_TAKEN = sa.select(sa.func.count()).select_from(Registration).where(*_OF_MODE, Registration.status.in_(TAKING))
+_IN_LINE = sa.select(Registration.id).where(
+    *_OF_MODE,
+    Registration.status == Status.WAITING,
+    Registration.proved_at.is_not(None),
+    Registration.offer_lapsed_at.is_(None),
+    Registration.arrival < sa.bindparam("before"),
+)
+_STANDING = sa.select(_TAKEN.scalar_subquery(), _IN_LINE.exists())
+_LOCKED = sa.select(Event).with_for_update().execution_options(populate_existing=True)
+_LOCKED_BY_ID = _LOCKED.where(Event.id == sa.bindparam("event"))
+_LOCKED_BY_SLUG = _LOCKED.where(Event.slug == sa.bindparam("slug"))
+_TOUCHED = (
+    sa.update(Series)
+    .where(Series.id == sa.bindparam("series"))
+    .values(page_version=Series.page_version + 1)
+    .execution_options(synchronize_session=False)
+)
+_LAST = 2**31 - 1
+"""A number in line that nobody reaches."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +62,16 @@ class Places:
 
 def lock(event_id: int) -> Event:
     """The event, locked until the transaction ends; whoever counts places holds this lock. Raises NotFound."""
-    return _lock(Event.id == event_id)
+    return _lock(_LOCKED_BY_ID, {"event": event_id})
 
 
 def lock_named(slug: str) -> Event:
     """The same by the address of its page."""
-    return _lock(Event.slug == slug)
+    return _lock(_LOCKED_BY_SLUG, {"slug": slug})
 
 
-def _lock(which: sa.ColumnElement[bool]) -> Event:
-    event = db.session.scalar(sa.select(Event).where(which).with_for_update().execution_options(populate_existing=True))
+def _lock(which: sa.Select[Event], given: dict[str, Any]) -> Event:
+    event = db.session.scalar(which, given)
     if event is None:
         raise NotFound
     return event
@@ -56,12 +80,7 @@ def _lock(which: sa.ColumnElement[bool]) -> Event:
 def touch(event: Event) -> None:
     """Raise the versions of the pages that show this event, so that nobody is answered with an old one."""
     event.page_version += 1
-    db.session.execute(
-        sa.update(Series)
-        .where(Series.id == event.series_id)
-        .values(page_version=Series.page_version + 1)
-        .execution_options(synchronize_session=False)
-    )
+    db.session.execute(_TOUCHED, {"series": event.series_id})
 
 
 def offered_modes(event: Event) -> list[Mode]:
@@ -94,25 +113,14 @@ def places(events: Collection[Event]) -> dict[int, dict[Mode, Places]]:
 
 def free_places(event: Event, mode: Mode) -> int:
     """Places nobody has. Only under the event's lock does the number hold."""
-    taken = db.session.scalar(
-        sa.select(sa.func.count())
-        .select_from(Registration)
-        .where(Registration.event_id == event.id, Registration.mode == mode, Registration.status.in_(TAKING))
-    )
+    taken = db.session.scalar(_TAKEN, {"event": event.id, "mode": mode})
     return max(0, capacity(event, mode) - (taken or 0))
 
 
-def anyone_waits(event: Event, mode: Mode, before: int | None = None) -> bool:
-    """Whether someone with a proved address is in line (with a number below `before`), so that others must queue."""
-    proved = sa.select(Registration.id).where(
-        Registration.event_id == event.id,
-        Registration.mode == mode,
-        Registration.status == Status.WAITING,
-        Registration.proved_at.is_not(None),
-        Registration.offer_lapsed_at.is_(None),
-        Registration.arrival < before if before is not None else sa.true(),
-    )
-    return db.session.scalar(proved.limit(1)) is not None
+def has_place(event: Event, mode: Mode, before: int = _LAST) -> bool:
+    """Whether a place is free and nobody with a proved address is in line for it (with a number below `before`)."""
+    taken, waits = db.session.execute(_STANDING, {"event": event.id, "mode": mode, "before": before}).one()
+    return taken < capacity(event, mode) and not waits
 
 
 def place_in_line(registration: Registration) -> int:

@@ -157,5 +157,7 @@ def _organise(world: World) -> None:
         "one participant": f"{at}/participants/{ref}",
         "add": f"{at}/participants/add",
         "message": f"{at}/message",
+        "export": f"{at}/participants.csv",
+        "prove again": "/sign-in?fresh=1",
     }
     assert not db.session.scalars(select(Mailing.id)).all()

@@ -6,8 +6,10 @@ import sqlalchemy as sa
 from tests.factories import NOON
 from tests.pages import Page
 from whatsnext.db import db, write
-from whatsnext.models import CancelledBy, Kind, Message, MessageState, Registration, SignedIn, Status
+from whatsnext.i18n import speaking
+from whatsnext.models import CancelledBy, EventState, Kind, Message, MessageState, Registration, SignedIn, Status
 from whatsnext.services import participants as everyone
+from whatsnext.web.organise import participant_words
 
 
 @pytest.fixture
@@ -42,6 +44,22 @@ def test_the_list_shows_who_comes_and_how_far_the_invitation_is(make, client, ta
     assert "2 Anmeldungen, sortiert nach Eingang" in page.text
     assert "Ada Dataport vor Ort Bestätigt Nicht zugestellt Mo. 5.1., 13:00 Uhr (Berlin)" in page.text
     assert "Linus Stadt Köln vor Ort Warteliste, Platz 1 – Mo. 5.1., 13:00 Uhr (Berlin)" in page.text
+
+
+def test_nobody_is_shown_as_coming_or_waiting_to_a_talk_that_was_called_off(make, client, organiser):
+    off = make.event(state=EventState.CANCELLED, title="Abgesagtes")
+    make.registration(off, person=make.person(name="Ada", agency="Dataport"))
+    make.registration(off, Status.WAITING, person=make.person(name="Linus", agency="Stadt Köln"))
+    page = client.page(people(off))
+    assert "Hatte einen Platz (1) War auf der Warteliste (1)" in page.text
+    assert "Ada Dataport vor Ort Hatte einen Platz Abgesagt" in page.text
+    assert "Linus Stadt Köln vor Ort War auf der Warteliste Abgesagt" in page.text
+    assert "Abgesagtes Mo., 19. Januar 2026, 14:00–15:30 Uhr (Berlin) – – Abgesagt" in client.page("/organise/").text
+
+
+def test_every_mail_has_a_name(app):
+    with speaking("de"):
+        assert len({participant_words.mail_kind(kind) for kind in Kind}) == len(Kind)
 
 
 def test_nothing_of_another_talk_is_shown_found_or_exported(make, client, talk):

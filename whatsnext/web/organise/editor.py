@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
-from whatsnext import markdown
-from whatsnext.models import Event
+from whatsnext import clock, markdown
+from whatsnext.models import Event, EventState
 from whatsnext.services import drafts, events
 from whatsnext.services.drafts import Draft
 from whatsnext.web.organise.event_form import EventForm
@@ -28,18 +29,14 @@ class Preview:
 
 def show(form: EventForm, event: Event | None, *, conflict: list[Row] | None = None) -> ResponseReturnValue:
     """The editor with what `form` holds. `conflict` sets the saved version beside the typed one."""
-    page = render_template(
-        "organise/events/editor.html", form=form, event=event, conflict=conflict, several_series=_several(form)
-    )
+    page = render_template("organise/events/editor.html", conflict=conflict, **_around(form, event))
     return page, form.status
 
 
 def show_preview(form: EventForm, event: Event | None) -> ResponseReturnValue:
     """The same with summary and agenda rendered above; nothing is checked, saved or lost."""
     preview = Preview(markdown.to_html(form.summary.data or ""), markdown.to_html(form.agenda.data or ""))
-    return render_template(
-        "organise/events/editor.html", form=form, event=event, preview=preview, several_series=_several(form)
-    )
+    return render_template("organise/events/editor.html", preview=preview, **_around(form, event))
 
 
 def show_conflict(form: EventForm, event: Event) -> ResponseReturnValue:
@@ -58,6 +55,13 @@ def completed(draft: Draft, event: Event) -> Draft:
 def blank(offered: events.Offered) -> Draft:
     """What a new talk starts with. There is a series."""
     return Draft(title="", series_id=offered.series[0][0], zone=offered.zone)
+
+
+def _around(form: EventForm, event: Event | None) -> dict[str, Any]:
+    """What the page needs besides; a draft may have a past date, which only publishing refuses."""
+    draft = event if event is not None and event.state is EventState.DRAFT else None
+    past = draft is not None and draft.starts_at is not None and draft.starts_at <= clock.now()
+    return {"form": form, "event": event, "several_series": _several(form), "date_is_past": past}
 
 
 def _several(form: EventForm) -> bool:

@@ -9,11 +9,17 @@ from whatsnext import i18n
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.mail import deliver
-from whatsnext.models import Event, Kind, Message, MessageState, Registration, Status
-from whatsnext.services import replies
+from whatsnext.models import Event, EventState, Kind, Message, MessageState, Registration, Status
+from whatsnext.services import participants, replies
 from whatsnext.services.participants import Invited, Row, Show
 from whatsnext.services.recipients import Act
 
+_CHIPS_OFF = {
+    Show.CONFIRMED: Status.CONFIRMED,
+    Show.WAITING: Status.WAITING,
+    Show.OFFERED: Status.OFFERED,
+    Show.HELD: Status.HELD,
+}
 BADGES = {
     Status.HELD: "info",
     Status.WAITING: "warning",
@@ -34,8 +40,10 @@ class ActWords:
     button: str
 
 
-def chip(show: Show, number: int) -> str:
-    """ "Bestätigt (30)"."""
+def chip(show: Show, number: int, *, off: bool = False) -> str:
+    """ "Bestätigt (30)"; `off`: of a talk that was called off."""
+    if off and show in _CHIPS_OFF:
+        return f"{participants.WERE_IN[_CHIPS_OFF[show]]} ({number})"
     names = {
         Show.ALL: _("All (%(n)s)", n=number),
         Show.CONFIRMED: _("Confirmed (%(n)s)", n=number),
@@ -50,9 +58,17 @@ def chip(show: Show, number: int) -> str:
     return names[show]
 
 
+def badge(row: Row) -> str:
+    """The look of a state; of a talk that was called off none is good or bad any more."""
+    off = row.registration.event.state is EventState.CANCELLED
+    return "info" if off else BADGES[row.registration.status]
+
+
 def invited(row: Row, event: Event) -> str:
     """How far the invitation has come, and what the calendar answered."""
     state = row.invited
+    if state is Invited.NONE and event.state is EventState.CANCELLED:
+        return _("Cancelled")
     if state is Invited.SENT:
         sent = row.mail.settled_at if row.mail else None
         return _("Sent on %(day)s", day=i18n.short_date(sent.astimezone(ZoneInfo(event.zone)))) if sent else _("Sent")
@@ -92,8 +108,16 @@ def mail_kind(kind: Kind) -> str:
         Kind.ORGANISER_MESSAGE: _("Message of the organisers"),
         Kind.NEW_LINK: _("New link"),
         Kind.COUNTER_DECLINED: _("Answer to a proposed time"),
+        Kind.SIGN_IN: _("Sign-in link"),
+        Kind.BARRIER_REPORT: _("Report of a barrier"),
+        Kind.SECURITY_NOTICE: _("Notice about the account"),
+        Kind.FORWARD: _("Forwarded mail"),
+        Kind.REMINDER: _("Reminder"),
+        Kind.FOLLOW_REQUEST: _("Request to confirm following"),
+        Kind.NEWS: _("News of a talk"),
+        Kind.SIGN_UP_OPENS: _("Sign-up opens"),
     }
-    return names.get(kind, kind.value)
+    return names[kind]
 
 
 def mail_state(message: Message) -> str:

@@ -12,7 +12,7 @@ from whatsnext import clock, links
 from whatsnext.db import write
 from whatsnext.errors import DomainError, NotFound
 from whatsnext.i18n import gettext as _
-from whatsnext.models import CancelledBy, Event
+from whatsnext.models import CancelledBy, Event, EventState
 from whatsnext.services import mailings, registrations, waiting_list
 from whatsnext.services import participants as everyone
 from whatsnext.services.participants import Row, Search, Show
@@ -119,6 +119,7 @@ def participants_csv(event_id: int) -> ResponseReturnValue:
 def show_list(event: Event, search: Search, form: BulkForm) -> tuple[str, int]:
     """The list with what was ticked and what is wrong."""
     numbers = everyone.counts(event.id)
+    off = event.state is EventState.CANCELLED
     shown = [show for show in Show if numbers[show] or show is Show.ALL or show is search.show]
     page = render_template(
         "organise/participants/list.html",
@@ -128,7 +129,8 @@ def show_list(event: Event, search: Search, form: BulkForm) -> tuple[str, int]:
         page=everyone.page(event.id, search, participant_form.arrived(request.args) if request.method == "GET" else 0),
         found=everyone.count(event.id, search),
         chips=[
-            (participant_words.chip(show, numbers[show]), _address(event, show), show is search.show) for show in shown
+            (participant_words.chip(show, numbers[show], off=off), _address(event, show), show is search.show)
+            for show in shown
         ],
         numbers=numbers,
         places=waiting_list.places([event])[event.id],

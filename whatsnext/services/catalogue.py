@@ -180,9 +180,12 @@ def coming(
     theme: Theme | None = None,
     words: str = "",
     after: Key | None = None,
+    cancelled: bool = True,
 ) -> list[Event]:
-    """Published and cancelled talks that are not over, soonest first."""
+    """Published and, unless told otherwise, cancelled talks that are not over, soonest first."""
     chosen = _listed(series, theme, words).where(Event.starts_at > now - LONGEST_TALK, Event.ends_at > now)
+    if not cancelled:
+        chosen = chosen.where(Event.state == EventState.PUBLISHED)
     if after:
         chosen = chosen.where(sa.tuple_(Event.starts_at, Event.id) > sa.tuple_(*_bound(after)))
     return list(db.session.scalars(chosen.order_by(Event.starts_at, Event.id).limit(limit)))

@@ -70,6 +70,7 @@ def test_the_first_start_prints_a_link_until_somebody_has_signed_in(settings, tm
         with servers.whatsnext(settings, output):
             address, link = printed(output, LINK).groups()
             assert address == "organiser@localhost"
+            assert "-m whatsnext admin link organiser@localhost\n" in output.read_text()
             assert f"What's NEXt runs at http://127.0.0.1:{settings['PORT']}\n" in output.read_text()
             if number == 1:
                 url, html = Browser().press(link)

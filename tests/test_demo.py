@@ -8,6 +8,7 @@ from whatsnext import demo, jobs
 from whatsnext.db import db
 from whatsnext.mail import deliver, maildir
 from whatsnext.models import Event, EventState, Kind, Message, MessageState, Registration, Status, Theme
+from whatsnext.services import waiting_list
 
 
 def _fill() -> None:
@@ -38,6 +39,19 @@ def test_the_full_talk_has_a_line_that_has_moved_once(make):
     full = select(Registration.status).join(Event).where(Event.title == demo.FULL.title, Registration.mode == "on_site")
     line = db.session.scalars(full.order_by(Registration.arrival)).all()
     assert line == [Status.CONFIRMED, Status.CANCELLED] + [Status.CONFIRMED] * 5 + [Status.WAITING] * 3
+
+
+def test_one_talk_is_fully_booked_with_people_in_line(make):
+    _fill()
+    booked = db.session.scalars(select(Event).where(Event.title == demo.BOOKED.title)).one()
+    places = waiting_list.places([booked])[booked.id]
+    assert [(each.free, each.waiting) for each in places.values()] == [(0, 3)]
+
+
+def test_the_agenda_is_in_the_language_of_its_talk(make):
+    _fill()
+    agendas = db.session.execute(select(Event.language, Event.agenda).distinct()).all()
+    assert sorted(map(tuple, agendas)) == sorted(demo.AGENDAS.items())
 
 
 def test_the_mails_of_the_demo_lie_in_the_maildir(make_app):

@@ -368,4 +368,9 @@ def _first_link(app: Flask) -> list[str]:
         domain = app.config["SETTINGS"].sender.rpartition("@")[2]
         with write():
             first = signin.appoint_first(f"organiser@{domain}", clock.now())
-    return [*_link_lines(first.email), f"Add yourself: {_same_installation()} admin add you@agency.example"]
+    command = f"{_same_installation()} admin"
+    return [
+        *_link_lines(first.email),
+        f"Too late? A new link: {command} link {first.email}",
+        f"Add yourself: {command} add you@agency.example",
+    ]

@@ -99,7 +99,10 @@ PEOPLE = (
     ("Ines Morales", "Auswärtiges Amt"),
     ("David Klein", "Finanzamt Freiburg-Stadt"),
 )
-AGENDA = "1. 14:00 Begrüßung\n2. 14:10 Vortrag\n3. 14:50 Fragen und Austausch\n4. 15:20 Wer macht weiter?"
+AGENDAS = {
+    "de": "- 14:00 Begrüßung\n- 14:10 Vortrag\n- 14:50 Fragen und Austausch\n- 15:20 Wer macht weiter?",
+    "en": "- 14:00 Welcome\n- 14:10 Talk\n- 14:50 Questions\n- 15:20 Who goes on?",
+}
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,11 @@ CANCELLED = Talk(
     "Wie viele Menschen fehlen uns in fünf Jahren, und woher wissen wir das?",
     35, 2, 3, 3, on_site=30, online=0, people=6,
 )  # fmt: skip
+BOOKED = Talk(
+    "Zu Besuch im Rechenzentrum",
+    "Ein Rundgang mit Gespräch: Was kostet ein eigener Raum, was nimmt einem die Cloud ab? Nur vor Ort.",
+    45, 1, 1, 1, on_site=5, people=8,
+)  # fmt: skip
 COMING = (
     Talk(
         "Learning from failure: three pilots we stopped",
@@ -192,7 +200,7 @@ def fill(now: datetime, deliver: Deliver) -> None:
     _cancel(off, "Die Referentin ist erkrankt. Ein Ersatztermin folgt.", now - timedelta(days=2))
     _give_up(full, now - timedelta(days=2))
     _send(now, deliver)
-    for talk in COMING:
+    for talk in (BOOKED, *COMING):
         _sign_up(world, _publish(world, talk, now, now - timedelta(hours=3)), talk.people, now - timedelta(hours=2))
     _draft(world, DRAFT, now, now)
     _ask_to_confirm(full, now)
@@ -274,7 +282,7 @@ def _draft(world: World, talk: Talk, today: datetime, then: datetime) -> int:
                 host_id=world.hosts[talk.host],
                 speaker_ids=(world.speakers[talk.speaker],),
                 summary=talk.summary,
-                agenda=AGENDA,
+                agenda=AGENDAS[talk.language],
                 language=talk.language,
                 starts_local=datetime.combine(day, time(14)),
                 on_site=bool(talk.on_site),

@@ -184,6 +184,8 @@ def _organise(world: World) -> None:
         "lost participant": f"{at}/participants/{lost}",
         "add": f"{at}/participants/add",
         "message": f"{at}/message",
+        "export": f"{at}/participants.csv",
+        "prove again": "/sign-in?fresh=1",
     }
     assert not db.session.scalars(select(Mailing.id)).all()
     words, now = Words("Raum", "Guten Tag {name}, wir sind im Saal."), clock.now()

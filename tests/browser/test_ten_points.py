@@ -81,6 +81,9 @@ def test_2_when_where_places_and_button_stand_within_the_first_view(browser, wor
         parts = [*(facts.nth(number) for number in range(3)), page.locator("aside a.kern-btn--primary")]
         low += [(name, below(part)) for part in parts if below(part) > FOLD["height"]]
     assert low == []
+    page.emulate_media(media="print")
+    on_paper = {what: page.locator(what).first.is_visible() for what in ("h1", "aside dd", "#anmelden", "details")}
+    assert on_paper == {"h1": True, "aside dd": True, "#anmelden": False, "details": False}
     page.context.close()
 
 

@@ -418,6 +418,8 @@ def test_who_changed_to_online_is_told_so(make: Make) -> None:
     event = talk(make)
     facts = {"before": invitations.facts(event), "mode_before": "on_site", "text": ""}
     composed = letter(owed(make, Kind.UPDATE, event=event, facts=facts))
+    assert composed.subject.startswith("Ab jetzt online: ")
+    assert composed.text.startswith("Sie nehmen ab jetzt online teil, wie Sie es gewünscht haben.")
     assert "Teilnahme: online (bisher: vor Ort)" in composed.text
     assert JOIN_LINK in composed.text
 
@@ -549,3 +551,19 @@ def test_a_new_role_is_told_in_the_words_given(make: Make, language: str) -> Non
     composed = letter(message)
     assert composed.subject == ("Ihre Rolle hat sich geändert" if language == "de" else "Your role has changed")
     assert "Organisation." in composed.text
+
+
+@every_language
+def test_a_new_organiser_is_welcomed(make: Make, language: str) -> None:
+    message = owed(make, Kind.SECURITY_NOTICE, language, facts={"what": "welcome", "role": "Organisation"})
+    composed = letter(message)
+    assert composed.subject == ("Willkommen bei What's NEXt" if language == "de" else "Welcome to What's NEXt")
+    assert "Organisation." in composed.text
+
+
+@every_language
+def test_the_link_to_my_registrations_is_called_that(make: Make, language: str) -> None:
+    facts = {"link_token": "x", "code": "BKTX-4729", "registrations": True}
+    composed = letter(owed(make, Kind.SIGN_IN, language, facts=facts))
+    assert ("„Meine Anmeldungen“" if language == "de" else "“My registrations”") in composed.subject
+    assert "Anmelde-Link" not in composed.text

@@ -240,6 +240,17 @@ def test_more_places_let_those_in_line_move_up_at_the_new_time(make, owed):
     assert (grace.status, grace.sequence, linus.status) == (Status.CONFIRMED, 1, Status.WAITING)
 
 
+def test_someone_yet_to_prove_the_address_is_not_counted_as_moving_up(make, owed):
+    talk = make.event(places_on_site=1)
+    make.registration(talk)
+    make.registration(talk, Status.WAITING, proved=False)
+    grace = make.registration(talk, Status.WAITING)
+    draft = changed(talk, capacity_on_site=9)
+    assert rescheduling.preview(talk, draft, NOON).moving_up == 1
+    silently(talk, draft)
+    assert owed() == [(Kind.PROMOTION, grace)]
+
+
 def test_more_places_alone_tell_only_those_who_move_up(make, owed):
     talk = make.event(places_on_site=1)
     make.registration(talk)

@@ -7,7 +7,7 @@ from tests.factories import NOON
 from tests.pages import Page
 from whatsnext import errors
 from whatsnext.db import db, write
-from whatsnext.models import Person
+from whatsnext.models import EventState, Person
 from whatsnext.web import errors as pages
 
 
@@ -63,9 +63,11 @@ def test_every_no_has_a_status_that_says_so(app):
 
 
 def test_a_page_that_is_not_there_shows_the_next_talks(client, make):
+    make.event(title="Fällt aus", state=EventState.CANCELLED)
     make.event(title="Blockchain im Grundbuch")
     page = client.page("/gibt-es-nicht")
     assert (page.status, "Blockchain im Grundbuch" in page.text) == (404, True)
+    assert "Fällt aus" not in page.text
 
 
 def test_a_slash_too_many_finds_its_page_and_nobody_else_s(client):

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from tests.web.outline import headings
-from whatsnext.models import EventState, Status
+from whatsnext.models import EventState, Mode, Status
 
 
 def test_talks_stand_by_month_with_date_place_host_and_state(make, client):
@@ -83,6 +83,16 @@ def test_cancelled_moved_full_and_announced_talks_say_so(make, client, app):
         "Anmeldung ab 10. Januar",
         "Anmeldung geschlossen",
     ]
+
+
+def test_a_talk_that_is_full_one_way_says_which_way_is_left(make, client):
+    full_on_site = make.event(title="A", places_on_site=1, places_online=5)
+    make.registration(full_on_site, mode=Mode.ON_SITE)
+    full_online = make.event(title="B", places_on_site=5, places_online=1)
+    make.registration(full_online, mode=Mode.ONLINE)
+    make.event(title="C", places_on_site=5, places_online=1)
+    found = re.findall(r'kern-label--small">([^<]+)<', client.page("/").html)
+    assert found == ["Plätze frei: 5, nur online", "Plätze frei: 5, nur vor Ort", "Plätze frei: 6"]
 
 
 def test_past_talks_come_last_and_page_by_key(make, client):

@@ -57,6 +57,7 @@ def test_outside_the_demo_there_is_no_mailbox(organiser):
 
 def test_an_empty_mailbox_says_what_to_do(demo):
     page = demo.test_client().page("/mailbox")
+    assert ("/mailbox", "Mails lesen") in page.links
     assert "Noch keine Nachricht." in page.text
     assert "Demo: Es wird nichts verschickt." in page.text
 

@@ -1,5 +1,7 @@
 """The editor of a talk, its preview, publishing and copying, as organisers meet them."""
 
+from datetime import datetime
+
 import pytest
 
 from tests.factories import NOON
@@ -226,6 +228,21 @@ def test_a_choice_that_does_not_exist_is_refused(organiser, make):
     for field in ("theme_id", "host_id", "speaker_3", "language"):
         answer = new(organiser, {**EVERYTHING, field: "999"})
         assert (answer.status_code, kept(answer)["title"]) == (422, EVERYTHING["title"])
+
+
+def test_the_list_of_errors_names_the_field_of_a_wrong_choice(organiser, make):
+    make.series()
+    page = Page(new(organiser, {**EVERYTHING, "theme_id": "999", "language": "xx"}))
+    assert ("#theme_id", "Thema: Wählen Sie einen der Einträge.") in page.links
+    assert ("#language", "Sprache der Veranstaltung: Wählen Sie einen der Einträge.") in page.links
+
+
+def test_a_draft_with_a_past_date_says_so(organiser, make):
+    words = "Dieses Datum liegt in der Vergangenheit"
+    draft = make.draft(starts_local=datetime(2026, 1, 4, 14))
+    assert words in editor(organiser, draft).text
+    for other in (make.draft(), make.event(starts_local=datetime(2026, 1, 4, 14))):
+        assert words not in editor(organiser, other).text
 
 
 def test_a_form_without_its_token_is_refused_with_everything_kept(organiser, make):

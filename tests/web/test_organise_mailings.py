@@ -141,6 +141,16 @@ def test_a_wrong_entry_is_explained_at_its_field_with_everything_kept(make, clie
     assert owed() == []
 
 
+@pytest.mark.parametrize(("field", "label"), [("subject", "Betreff"), ("body", "Text")])
+def test_a_mistyped_placeholder_is_named_with_those_there_are(make, client, owed, talk, field, label):
+    make.registration(talk)
+    page = preview(client, talk, **{field: "{name}, {datum} {name} {Ort} {datum}"})
+    assert page.status == 422
+    there_are = "Es gibt: {name}, {titel}, {wann}, {ort}."
+    assert f"{label}: Die Platzhalter {{datum}}, {{Ort}} gibt es nicht. {there_are}" in page.text
+    assert owed() == []
+
+
 def test_markup_and_braces_stay_text_on_the_way(make, client, talk):
     make.registration(talk)
     typed = "<script>alert(1)</script> {0.__class__} {{7*7}} [x](https://evil.example)"

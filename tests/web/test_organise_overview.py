@@ -23,11 +23,13 @@ def _pages_written(app):
 
 def test_a_new_installation_begins_with_three_steps(make, client):
     page = client.page("/organise/")
-    assert "1 Reihe benennen Noch offen 2 Thema anlegen Noch offen 3 Ersten Termin anlegen Noch offen" in page.text
+    assert (
+        "1 Reihe benennen Noch offen 2 Thema anlegen Noch offen 3 Erste Veranstaltung anlegen Noch offen" in page.text
+    )
     make.series()
     page = client.page("/organise/")
     assert "Reihe benennen Erledigt 2 Thema anlegen Noch offen" in page.text
-    assert ("/organise/events/new", "Ersten Termin anlegen") in page.links
+    assert ("/organise/events/new", "Erste Veranstaltung anlegen") in page.links
 
 
 def test_legal_pages_that_are_still_templates_are_something_to_do(client):
@@ -142,7 +144,7 @@ def test_a_talk_long_over_is_not_coming(make, client, at):
     talk = make.event()
     at(talk.ends_at + timedelta(minutes=1))
     client.sign_in(make.organiser())
-    assert "Kein kommender Termin." in client.page("/organise/").text
+    assert "Keine kommende Veranstaltung." in client.page("/organise/").text
 
 
 def test_incoming_mails_are_one_link_away(client):

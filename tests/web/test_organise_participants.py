@@ -7,8 +7,20 @@ import sqlalchemy as sa
 from tests.factories import NOON
 from tests.pages import Page
 from whatsnext.db import db, write
-from whatsnext.models import CancelledBy, Kind, Message, MessageState, PartStat, Registration, SignedIn, Status
+from whatsnext.i18n import speaking
+from whatsnext.models import (
+    CancelledBy,
+    EventState,
+    Kind,
+    Message,
+    MessageState,
+    PartStat,
+    Registration,
+    SignedIn,
+    Status,
+)
 from whatsnext.services import participants as everyone
+from whatsnext.web.organise import participant_words
 
 
 @pytest.fixture
@@ -155,6 +167,22 @@ def test_an_address_that_sends_mails_back_is_marked_until_an_organiser_says_it_w
     assert "An diese Adresse wird ab jetzt wieder gesendet." in page.text
     assert "Einladung erneut senden" in page.text
     assert "kommen zurück" not in page.text
+
+
+def test_nobody_is_shown_as_coming_or_waiting_to_a_talk_that_was_called_off(make, client, organiser):
+    off = make.event(state=EventState.CANCELLED, title="Abgesagtes")
+    make.registration(off, person=make.person(name="Ada", agency="Dataport"))
+    make.registration(off, Status.WAITING, person=make.person(name="Linus", agency="Stadt Köln"))
+    page = client.page(people(off))
+    assert "Hatte einen Platz (1) War auf der Warteliste (1)" in page.text
+    assert "Ada Dataport vor Ort Hatte einen Platz Abgesagt" in page.text
+    assert "Linus Stadt Köln vor Ort War auf der Warteliste Abgesagt" in page.text
+    assert "Abgesagtes Mo., 19. Januar 2026, 14:00–15:30 Uhr (Berlin) – – Abgesagt" in client.page("/organise/").text
+
+
+def test_every_mail_has_a_name(app):
+    with speaking("de"):
+        assert len({participant_words.mail_kind(kind) for kind in Kind}) == len(Kind)
 
 
 def test_nothing_of_another_talk_is_shown_found_or_exported(make, client, talk):

@@ -263,6 +263,24 @@ def test_giving_up_needs_a_choice_and_moves_the_next_in_line(make, client, owed)
     assert "Sie nehmen nicht teil" in page.text
 
 
+@pytest.mark.parametrize(
+    ("before_start", "proved", "words"),
+    [
+        (timedelta(days=3), True, "Ihr Platz geht an die nächste Person auf der Warteliste"),
+        (timedelta(days=3), False, "Ihr Platz wird frei"),
+        (timedelta(hours=2), True, "Ihr Platz wird der nächsten Person auf der Warteliste angeboten"),
+        (timedelta(), True, "Ihr Platz wird frei"),
+    ],
+)
+def test_giving_up_says_what_becomes_of_the_place(make, client, at, before_start, proved, words):
+    talk = make.event(places_on_site=1)
+    mine = make.registration(talk)
+    make.registration(talk, Status.WAITING, proved=proved)
+    address = link(mine, "/cancel")
+    at(talk.starts_at - before_start)
+    assert words in client.page(address).text
+
+
 def test_choosing_to_keep_the_place_changes_nothing(make, client):
     mine = make.registration(make.event())
     before = robot.rows()

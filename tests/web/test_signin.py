@@ -7,9 +7,10 @@ from sqlalchemy import select
 
 from tests.factories import NOON
 from tests.pages import Page
-from whatsnext.db import db
+from whatsnext.db import db, write
 from whatsnext.models import Message, SignedIn, Status
 from whatsnext.permissions import Role
+from whatsnext.services import signin
 
 
 @pytest.fixture
@@ -112,6 +113,17 @@ def test_an_expired_link_offers_a_new_one_to_the_same_address_and_page(client, m
     new, _code = mail()
     assert new != link
     assert client.submit(new).location == "/themes"
+
+
+def test_a_printed_link_that_has_expired_names_the_command_for_a_new_one(client, make, mail, at):
+    ada, command = make.organiser(), "admin link"
+    with write():
+        printed = signin.command_line_link(ada.email, NOON)
+    ask(client, ada.email)
+    mailed, _code = mail()
+    at(NOON + timedelta(minutes=11))
+    assert command in client.page(f"/sign-in/{printed}").text
+    assert command not in client.page(mailed).text
 
 
 def test_signing_in_changes_the_cookie_and_ends_what_was_before(client, make, mail):
@@ -233,6 +245,16 @@ def test_my_registrations_ask_for_the_address_and_answer_alike(client, make, owe
     for email in (ada.email, "nobody@behoerde.example"):
         assert ask(client, email, "/my-registrations").location == "/sign-in/sent"
     assert len(owed()) == 1
+    [message] = db.session.scalars(select(Message))
+    assert message.facts["registrations"]
+
+
+def test_the_footer_leads_organisers_to_the_sign_in_and_the_menu_tells_its_themes_apart(client, make):
+    assert ("/sign-in", "Für Veranstaltende") in client.page("/").links
+    client.sign_in(make.organiser())
+    links = client.page("/").links
+    assert "Für Veranstaltende" not in [words for _address, words in links]
+    assert {("/themes", "Themen"), ("/organise/themes", "Themen bearbeiten")} <= set(links)
 
 
 def test_my_registrations_list_what_comes_what_waits_and_what_was(client, make):

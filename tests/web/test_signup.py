@@ -8,8 +8,10 @@ from sqlalchemy import func, select
 
 from tests.factories import NOON
 from tests.pages import Page
+from whatsnext import clock
 from whatsnext.db import db, write
-from whatsnext.models import EventState, Kind, Mode, Registration, Status
+from whatsnext.mail.compose import compose
+from whatsnext.models import EventState, Kind, Message, MessageState, Mode, Registration, Status
 from whatsnext.services import waiting_list
 from whatsnext.tokens import digest
 
@@ -290,6 +292,17 @@ def test_the_mail_is_sent_again_after_a_minute(make, client, owed, at):
     assert "Wir haben die Nachricht noch einmal gesendet." in client.page(again.location).text
     assert [kind for kind, _about in owed()] == [Kind.CONFIRMATION_REQUEST]
     assert db.session.scalar(select(func.count()).select_from(Registration)) == 1
+
+
+def test_a_second_sign_up_is_answered_by_words_that_are_true_of_the_first_hold_too(make, client, at):
+    make.event(slug="t")
+    client.submit("/events/t", FILLED, form=FORM)
+    at(NOON + timedelta(minutes=20))
+    page = client.page(client.submit("/events/t", FILLED, form=FORM).location)
+    assert "Öffnen Sie die Nachricht bis Mo., 5. Januar 2026, 14:20 Uhr (Berlin)" in page.text
+    assert "Nennt die Nachricht eine frühere Zeit, dann gilt diese." in page.text
+    [message] = db.session.scalars(select(Message).where(Message.state == MessageState.OWED))
+    assert "14:00 Uhr (Berlin)" in compose(message, clock.now()).text
 
 
 @pytest.mark.parametrize("seal", ["", "x", "eyJh.b.c"])

@@ -380,8 +380,8 @@ DATED = {
 
 def unnamed(text, language):
     """Times without a zone and dates without a weekday, with what stands around them."""
-    for typed in (*demo.AGENDA.split("\n"), "14:00 Welcome", "zum Beispiel 14:00", "for example 14:00"):
-        text = text.replace(re.sub(r"^\d\. ", "", typed), "")
+    for typed in (*"\n".join(demo.AGENDAS.values()).split("\n"), "zum Beispiel 14:00", "for example 14:00"):
+        text = text.replace(typed.removeprefix("- "), "")
     text = re.sub(r"https?://\S+", "", text)
     rest = NAMED[language].sub("", BRIEF["en"].sub("", BRIEF["de"].sub("", text)))
     found = [rest[max(0, one.start() - 40) : one.end() + 20] for one in TIME[language].finditer(rest)]

@@ -166,6 +166,7 @@ def update(message: Message, _now: datetime) -> Context:
         "changes": shown,
         "hidden": len(shown) < len(rows) and own.status is Status.CONFIRMED and own.mode is Mode.ONLINE,
         "moved": moved,
+        "switched": own.mode.value if len(rows) == 1 and _mode_change(message, own) else "",
         "old_when": old_when,
         "note": message.facts.get("text", ""),
         "clocks": i18n.zone_name(own.event.zone) if message.facts.get("clocks") and not moved else "",
@@ -242,7 +243,12 @@ def organiser_message(message: Message, now: datetime) -> Context:
 def sign_in(message: Message, _now: datetime) -> Context:
     """A link and a code, each good once."""
     link = external("account.sign_in_link", token=message.facts["link_token"])
-    return {"title": "", "sign_in_link": link, "code": message.facts["code"]}
+    return {
+        "title": "",
+        "sign_in_link": link,
+        "code": message.facts["code"],
+        "registrations": message.facts.get("registrations", False),
+    }
 
 
 def barrier_report(message: Message, _now: datetime) -> Context:

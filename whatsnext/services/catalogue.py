@@ -168,10 +168,13 @@ def coming(
     theme: Theme | None = None,
     words: str = "",
     after: Key | None = None,
+    cancelled: bool = True,
 ) -> list[Event]:
-    """Published and cancelled talks that are not over, soonest first."""
+    """Published and, unless told otherwise, cancelled talks that are not over, soonest first."""
     begun = min(now - LONGEST_TALK, _first_course(now) or now)
     chosen = _listed(series, theme, words).where(Event.starts_at >= begun, Event.ends_at > now)
+    if not cancelled:
+        chosen = chosen.where(Event.state == EventState.PUBLISHED)
     if after:
         chosen = chosen.where(sa.tuple_(Event.starts_at, Event.id) > sa.tuple_(*_bound(after)))
     return _read(chosen.order_by(Event.starts_at, Event.id).limit(limit))

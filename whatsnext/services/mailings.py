@@ -29,6 +29,8 @@ PLACEHOLDERS = {
     "where": "where",
 }
 PLACEHOLDER = re.compile("{(" + "|".join(PLACEHOLDERS) + ")}")
+BRACED = re.compile(r"(?<!{){[^\W\d_][\w -]*}(?!})")
+"""A word in single braces: meant as a placeholder, whether there is such a one or not."""
 WAITING_TO_GO = (MessageState.OWED, MessageState.SENDING, MessageState.HELD)
 CAN_BE_PAUSED = (MessageState.OWED, MessageState.SENDING, MessageState.DEFERRED)
 
@@ -48,6 +50,12 @@ class Words:
 
     subject: str
     body: str
+
+    @property
+    def unknown(self) -> list[str]:
+        """What stands in braces like a placeholder and is none, as it was written."""
+        found = dict.fromkeys(BRACED.findall(f"{self.subject}\n{self.body}"))
+        return [word for word in found if not PLACEHOLDER.fullmatch(word)]
 
     def filled(self, event: Event, name: str, mode: Mode | None = None) -> dict[str, str]:
         """What the mail to someone of this name says, in the language spoken now; see `fill`."""

@@ -20,7 +20,19 @@ from sqlalchemy.orm import aliased, contains_eager, defer, joinedload
 from whatsnext.db import db
 from whatsnext.errors import NotFound
 from whatsnext.i18n import gettext as _
-from whatsnext.models import Event, Kind, Message, MessageState, Mode, PartStat, Person, Registration, Status
+from whatsnext.i18n import lazy_gettext as _l
+from whatsnext.models import (
+    Event,
+    EventState,
+    Kind,
+    Message,
+    MessageState,
+    Mode,
+    PartStat,
+    Person,
+    Registration,
+    Status,
+)
 from whatsnext.services import answers, outbox
 
 PAGE = 50
@@ -70,6 +82,13 @@ class Search:
     invited: Invited | None = None
 
 
+WERE_IN = {
+    Status.HELD: _l("Had reserved a place"),
+    Status.WAITING: _l("Was on the waiting list"),
+    Status.OFFERED: _l("Had been offered a place"),
+    Status.CONFIRMED: _l("Had a place"),
+}
+"""A talk that was called off leaves its registrations as they were; nobody comes, and nobody waits."""
 ANSWERS = {
     PartStat.NEEDS_ACTION: Invited.SENT,
     PartStat.ACCEPTED: Invited.ACCEPTED,
@@ -253,7 +272,9 @@ def neutral(cell: str) -> str:
 
 
 def status_words(row: Row) -> str:
-    """ "Bestätigt", "Warteliste, Platz 3", …: state and place in line in words."""
+    """ "Bestätigt", "Warteliste, Platz 3", …: state and place in line in words; of a talk that is off, what was."""
+    if row.registration.event.state is EventState.CANCELLED and row.registration.status in WERE_IN:
+        return str(WERE_IN[row.registration.status])
     if row.place and row.registration.proved_at is None:
         return str(_("Waiting list, place %(place)s, not confirmed yet", place=row.place))
     if row.place:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from whatsnext.db import db
 from whatsnext.errors import (
@@ -360,21 +360,19 @@ def _place_problems(event: Event, draft: Draft) -> list[DomainError]:
 
 def _moving_up(event: Event, draft: Draft, now: datetime) -> int:
     """How many in line would get one of the places this draft adds, or be offered it."""
-    starts_at = drafts.times(draft).starts_at
-    if starts_at is None or now >= starts_at:
-        return 0
-    total = 0
+    starts_at, total = drafts.times(draft).starts_at, 0
     for mode, places in waiting_list.places([event])[event.id].items():
         capacity: int = getattr(draft, FIELDS[mode][1])
         if capacity > places.capacity:
-            total += min(places.waiting, max(0, capacity - places.taken))
+            in_line = waiting_list.next_in_line(event, mode, starts_at, now)
+            total += min(in_line, max(0, capacity - places.taken))
     return total
 
 
 def _by_offer(event: Event, draft: Draft, now: datetime) -> bool:
     """Whether `waiting_list.fill` would ask first, so shortly before the talk."""
     starts_at = drafts.times(draft).starts_at
-    return starts_at is not None and now >= starts_at - timedelta(hours=event.series.promotion_stops_hours)
+    return starts_at is not None and waiting_list.asks_first(event.series, starts_at, now)
 
 
 def _named(field: str, sentence: str) -> DomainError:

@@ -50,15 +50,16 @@ class Entry:
 # --- asking ----------------------------------------------------------------------------------------------
 
 
-def ask(email: str, browser: str, target: str, now: datetime) -> None:
+def ask(email: str, browser: str, target: str, now: datetime, *, registrations: bool = False) -> None:
     """Owe a link and a code to whoever has this address; the same work is done if nobody has it.
 
-    `email` is normalised, `browser` the secret of the asking browser, `target` a path of ours or "".
+    `email` is normalised, `browser` the secret of the asking browser, `target` a path of ours or "". `registrations`:
+    the person asked for the own registrations, so that the mail calls the link that.
     """
     person = db.session.scalar(sa.select(Person).where(Person.email == email))
     db.session.execute(sa.update(SignInLink).where(*_asked_by(browser, now)).values(code=""))  # the newest code counts
     _link, token, code = _new_link(person, tokens.digest(browser), target, now)
-    facts = {"link_token": token, "code": code}
+    facts = {"link_token": token, "code": code, "registrations": registrations}
     best_before = now + LINK_LIFE
     with db.session.begin_nested() as owed:
         outbox.owe(Kind.SIGN_IN, now, person=person, language=language(), facts=facts, best_before=best_before)
@@ -129,6 +130,13 @@ def of_dead_link(token: str) -> tuple[str, str]:
     if link is None or link.person is None:
         raise LinkInvalid
     return link.person.email, link.target
+
+
+def was_printed(token: str) -> bool:
+    """Whether a link of ours, expired or used, came from the command line instead of by mail."""
+    subject = tokens.subject_of_expired(tokens.Purpose.SIGN_IN, token)
+    token_id = str(subject[0]) if isinstance(subject, list) and subject else ""
+    return db.session.scalar(sa.select(SignInLink.browser).where(SignInLink.token_id == token_id)) == ""
 
 
 def count_try(browser: str, now: datetime) -> None:
@@ -234,11 +242,12 @@ def end_everywhere(person_id: int) -> None:
 
 
 def appoint(email: str, name: str, role: Role, now: datetime) -> Person:
-    """Give someone a role, from the command line; the person is told by mail if they had another one (I12).
+    """Give someone a role, from the command line; the person is told by mail, a new one is welcomed (I12).
 
     The roles of someone who loses rights end at once: every page reads the role anew.
     """
     person = db.session.scalar(sa.select(Person).where(Person.email == email))
+    what = "welcome" if person is None else "role"
     if person is None:
         person = Person(email=email, name=name, role=role, created_at=now)
         db.session.add(person)
@@ -248,7 +257,7 @@ def appoint(email: str, name: str, role: Role, now: datetime) -> Person:
     db.session.flush()
     with speaking(person.language):
         words = str(ROLES[role])
-    outbox.owe(Kind.SECURITY_NOTICE, now, person=person, facts={"what": "role", "role": words})
+    outbox.owe(Kind.SECURITY_NOTICE, now, person=person, facts={"what": what, "role": words})
     return person
 
 

@@ -152,7 +152,7 @@ def fill(event: Event, now: datetime) -> list[Registration]:
     if event.state is not EventState.PUBLISHED or event.starts_at is None or now >= event.starts_at:
         return []
     db.session.flush()
-    asking = now >= event.starts_at - timedelta(hours=event.series.promotion_stops_hours)
+    asking = asks_first(event.series, event.starts_at, now)
     moved: list[Registration] = []
     for mode in offered_modes(event):
         free = free_places(event, mode)
@@ -166,6 +166,22 @@ def fill(event: Event, now: datetime) -> list[Registration]:
     if moved:
         touch(event)
     return moved
+
+
+def asks_first(series: Series, starts_at: datetime, now: datetime) -> bool:
+    """Whether it is so shortly before a talk at `starts_at` that the next in line is asked instead of promoted."""
+    return now >= starts_at - timedelta(hours=series.promotion_stops_hours)
+
+
+def next_in_line(event: Event, mode: Mode, starts_at: datetime | None, now: datetime) -> int:
+    """How many people `fill` could give a place, or ask, if the talk began at `starts_at`. Reads.
+
+    Someone who has yet to prove the address is not one of them.
+    """
+    if event.state is not EventState.PUBLISHED or starts_at is None or now >= starts_at:
+        return 0
+    line = _proved_line(event, mode, asking=asks_first(event.series, starts_at, now)).subquery()
+    return db.session.scalar(sa.select(sa.func.count()).select_from(line)) or 0
 
 
 def shorten_holds(event: Event, mode: Mode) -> None:
@@ -191,11 +207,16 @@ def _line(event: Event, mode: Mode) -> sa.Select[Registration]:
     )
 
 
-def _next(event: Event, mode: Mode, number: int, *, asking: bool) -> list[Registration]:
+def _proved_line(event: Event, mode: Mode, *, asking: bool) -> sa.Select[Registration]:
     proved = _line(event, mode).where(Registration.proved_at.is_not(None))
     if asking:  # whoever let an offer lapse is not asked again
         proved = proved.where(Registration.offer_lapsed_at.is_(None))
-    return list(db.session.scalars(proved.order_by(Registration.arrival).limit(number)))
+    return proved
+
+
+def _next(event: Event, mode: Mode, number: int, *, asking: bool) -> list[Registration]:
+    line = _proved_line(event, mode, asking=asking)
+    return list(db.session.scalars(line.order_by(Registration.arrival).limit(number)))
 
 
 def _promote(registration: Registration, now: datetime) -> None:

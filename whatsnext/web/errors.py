@@ -100,7 +100,7 @@ def page(status: int, title: str = "") -> ResponseReturnValue:
 def next_talks(number: int) -> list[cards.Card]:
     """The talks to come, for a page that otherwise ends here."""
     now = clock.now()
-    events = catalogue.coming(now, number)
+    events = catalogue.coming(now, number, cancelled=False)
     return cards.cards(events, waiting_list.places(events), now)
 
 

@@ -121,6 +121,7 @@ class Form(FlaskForm):  # type: ignore[misc]
 
     def validate(self, extra_validators: Any = None) -> bool:
         good = bool(super().validate(extra_validators))
+        _name_the_fields(self)
         if any(_strangers(self, request.form)) or any(_strangers(self, request.files)):
             self.form_errors.append(_("The form sent fields that do not belong to it. Check your entries and send it."))
             good = False
@@ -140,6 +141,14 @@ class Form(FlaskForm):  # type: ignore[misc]
     @property
     def status(self) -> int:
         return self._refused or (422 if self.errors else 200)
+
+
+def _name_the_fields(form: Form) -> None:
+    """What WTForms says by itself gets the field's name, so that the list of errors can be read without the fields."""
+    bare = {str(words) for words in WORDS.values()}
+    for _name, field in _named(form):
+        if not isinstance(field, FormField | FieldList):
+            field.errors = [f"{field.label.text}: {said}" if said in bare else said for said in field.errors]
 
 
 def _strangers(form: Form, sent: Any) -> Iterator[str]:

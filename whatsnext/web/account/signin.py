@@ -38,7 +38,8 @@ def ask(form: Form, email: str, target: str) -> ResponseReturnValue | None:
     try:
         ratelimit.spend(ratelimit.SIGN_IN, email)
         with write():
-            signin.ask(email, secret, target, clock.now())
+            mine = target == url_for("account.registrations")
+            signin.ask(email, secret, target, clock.now(), registrations=mine)
     except DomainError as error:
         form.refuse(error)
         return None
@@ -104,7 +105,7 @@ def _dead_link(token: str, form: Form, error: DomainError) -> ResponseReturnValu
         if answer := ask(form, email, target):
             return answer
     return render_template(
-        "account/link_over.html", form=form, title=error.message
+        "account/link_over.html", form=form, title=error.message, printed=signin.was_printed(token)
     ), 410 if not form.errors else form.status
 
 

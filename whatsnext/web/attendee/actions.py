@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -213,13 +214,9 @@ def _new_link(registration_id: int, _form: ChoiceForm) -> Registration:
 def _cancelling(mine: Registration) -> Act:
     keep = _("No, I keep it")
     if mine.status is Status.CONFIRMED:
-        waiting = waiting_list.places([mine.event])[mine.event.id].get(mine.mode)
-        says = [_("Your place goes to the next in line, and the entry leaves your calendar.")]
-        if waiting is None or not waiting.waiting:
-            says = [_("Your place becomes free, and the entry leaves your calendar.")]
         return Act(
             heading=_("Give up my place"),
-            says=says,
+            says=[_whose_it_becomes(mine, clock.now())],
             question=_("Do you want to give up your place?"),
             yes=_("Yes, I give it up"),
             no=keep,
@@ -233,6 +230,15 @@ def _cancelling(mine: Registration) -> Act:
         no=keep,
         button=_("Leave the waiting list"),
     )
+
+
+def _whose_it_becomes(mine: Registration, now: datetime) -> str:
+    event = mine.event
+    if event.starts_at is None or not waiting_list.next_in_line(event, mine.mode, event.starts_at, now):
+        return _("Your place becomes free, and the entry leaves your calendar.")
+    if waiting_list.asks_first(event.series, event.starts_at, now):
+        return _("Your place is offered to the next in line, and the entry leaves your calendar.")
+    return _("Your place goes to the next in line, and the entry leaves your calendar.")
 
 
 def _undoing(mine: Registration) -> Act:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
@@ -28,14 +29,7 @@ class Preview:
 
 def show(form: EventForm, event: Event | None, *, conflict: list[Row] | None = None) -> ResponseReturnValue:
     """The editor with what `form` holds. `conflict` sets the saved version beside the typed one."""
-    page = render_template(
-        "organise/events/editor.html",
-        form=form,
-        event=event,
-        conflict=conflict,
-        several_series=_several(form),
-        parts=_parts(event),
-    )
+    page = render_template("organise/events/editor.html", conflict=conflict, **_around(form, event))
     return page, form.status
 
 
@@ -48,14 +42,7 @@ def show_more(form: EventForm, event: Event | None) -> ResponseReturnValue:
 def show_preview(form: EventForm, event: Event | None) -> ResponseReturnValue:
     """The same with summary and agenda rendered above; nothing is checked, saved or lost."""
     preview = Preview(markdown.to_html(form.summary.data or ""), markdown.to_html(form.agenda.data or ""))
-    return render_template(
-        "organise/events/editor.html",
-        form=form,
-        event=event,
-        preview=preview,
-        several_series=_several(form),
-        parts=_parts(event),
-    )
+    return render_template("organise/events/editor.html", preview=preview, **_around(form, event))
 
 
 def show_conflict(form: EventForm, event: Event) -> ResponseReturnValue:
@@ -86,6 +73,14 @@ def _parts(event: Event | None) -> list[tuple[int, str, bool]]:
     return [
         (part.position, words, part in can) for part, words in zip(parts.of(event), parts.lines(event), strict=True)
     ]
+
+
+def _around(form: EventForm, event: Event | None) -> dict[str, Any]:
+    """What the page needs besides; a draft may have a past date, which only publishing refuses."""
+    draft = event if event is not None and event.state is EventState.DRAFT else None
+    past = draft is not None and draft.starts_at is not None and draft.starts_at <= clock.now()
+    several, its_parts = _several(form), _parts(event)
+    return {"form": form, "event": event, "several_series": several, "parts": its_parts, "date_is_past": past}
 
 
 def _several(form: EventForm) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from wtforms import HiddenField, RadioField
+from wtforms import Field, HiddenField, RadioField
 from wtforms.fields.choices import SelectChoice
+from wtforms.validators import ValidationError
 from wtforms.widgets import HiddenInput
 
 from whatsnext.i18n import gettext as _
@@ -21,13 +22,31 @@ from whatsnext.web.forms import Form, LineField, TextField
 LONGEST_SUBJECT, LONGEST_BODY = 150, 5_000
 
 
+class KnownPlaceholders:
+    """A mistyped placeholder would go to everyone as it stands."""
+
+    def __call__(self, _form: object, field: Field) -> None:
+        if unknown := Words("", field.data or "").unknown:
+            there_are = ", ".join(word for word, _meaning in placeholders())
+            raise ValidationError(
+                ngettext(
+                    "%(label)s: There is no placeholder %(unknown)s. There are: %(known)s.",
+                    "%(label)s: There are no placeholders %(unknown)s. There are: %(known)s.",
+                    len(unknown),
+                    label=field.label.text,
+                    unknown=", ".join(unknown),
+                    known=there_are,
+                )
+            )
+
+
 class MessageForm(Form):
     """To whom by a radio, or a choice that was sealed on the list of participants."""
 
     seal = HiddenField(default="")
     to = RadioField(_l("To whom"), validate_choice=False)
-    subject = LineField(_l("Subject"), longest=LONGEST_SUBJECT)
-    body = TextField(_l("Text"), longest=LONGEST_BODY)
+    subject = LineField(_l("Subject"), longest=LONGEST_SUBJECT, validators=[KnownPlaceholders()])
+    body = TextField(_l("Text"), longest=LONGEST_BODY, validators=[KnownPlaceholders()])
 
     def name_groups(self, numbers: dict[Status, int]) -> None:
         """Say how many people each choice means, as `recipients.reached` counts them."""

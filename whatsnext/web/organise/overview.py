@@ -13,7 +13,7 @@ from whatsnext import clock
 from whatsnext.db import write
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
-from whatsnext.models import Event, Mode
+from whatsnext.models import Event, EventState, Mode
 from whatsnext.services import outbox, pages, parts
 from whatsnext.services import overview as desk
 from whatsnext.services.catalogue import Standing
@@ -42,7 +42,7 @@ class Row:
     people_url: str
     when: str
     places: str
-    waiting: int
+    waiting: str
     state: SimpleNamespace
 
 
@@ -250,13 +250,15 @@ def _row(talk: Talk) -> Row:
         people_url=url_for(".participants", event_id=event.id),
         when=parts.whole(event),
         places=_places(talk),
-        waiting=talk.waiting,
+        waiting="–" if talk.event.state is EventState.CANCELLED else str(talk.waiting),
         state=_state(talk),
     )
 
 
 def _places(talk: Talk) -> str:
-    """ "12 von 30, online 140 von 200"."""
+    """ "12 von 30, online 140 von 200"; nobody comes to a talk that is off."""
+    if talk.event.state is EventState.CANCELLED:
+        return "–"
     words = [
         _("%(taken)s of %(capacity)s", taken=place.taken, capacity=place.capacity)
         if mode is Mode.ON_SITE

@@ -9,11 +9,17 @@ from whatsnext import i18n
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.mail import deliver
-from whatsnext.models import Event, Kind, Message, MessageState, Registration, Status
+from whatsnext.models import Event, EventState, Kind, Message, MessageState, Registration, Status
 from whatsnext.services import participants, replies
 from whatsnext.services.participants import Invited, Row, Search, Show
 from whatsnext.services.recipients import Act
 
+_CHIPS_OFF = {
+    Show.CONFIRMED: Status.CONFIRMED,
+    Show.WAITING: Status.WAITING,
+    Show.OFFERED: Status.OFFERED,
+    Show.HELD: Status.HELD,
+}
 BADGES = {
     Status.HELD: "info",
     Status.WAITING: "warning",
@@ -39,8 +45,10 @@ def chip(words: str, number: int) -> str:
     return _("%(what)s (%(n)s)", what=words, n=number)
 
 
-def shown(show: Show) -> str:
-    """ "Bestätigt"."""
+def shown(show: Show, *, off: bool = False) -> str:
+    """ "Bestätigt"; `off`: of a talk that was called off."""
+    if off and show in _CHIPS_OFF:
+        return str(participants.WERE_IN[_CHIPS_OFF[show]])
     names = {
         Show.ALL: _("All"),
         Show.CONFIRMED: _("Confirmed"),
@@ -55,10 +63,16 @@ def shown(show: Show) -> str:
     return names[show]
 
 
+def badge(row: Row) -> str:
+    """The look of a state; of a talk that was called off none is good or bad any more."""
+    off = row.registration.event.state is EventState.CANCELLED
+    return "info" if off else BADGES[row.registration.status]
+
+
 def invited(row: Row, event: Event) -> str:
     """How far the invitation has come, and what the calendar answered."""
     if row.invited is Invited.NONE:
-        return "–"
+        return _("Cancelled") if event.state is EventState.CANCELLED else "–"
     sent = row.mail.settled_at if row.mail and row.invited is Invited.SENT else None
     if sent:
         return _("Sent on %(day)s", day=i18n.short_date(sent.astimezone(ZoneInfo(event.zone))))
@@ -130,8 +144,16 @@ def mail_kind(kind: Kind) -> str:
         Kind.NEW_LINK: _("New link"),
         Kind.PART_CANCELLATION: _("Part cancelled"),
         Kind.COUNTER_DECLINED: _("Answer to a proposed time"),
+        Kind.SIGN_IN: _("Sign-in link"),
+        Kind.BARRIER_REPORT: _("Report of a barrier"),
+        Kind.SECURITY_NOTICE: _("Notice about the account"),
+        Kind.FORWARD: _("Forwarded mail"),
+        Kind.REMINDER: _("Reminder"),
+        Kind.FOLLOW_REQUEST: _("Request to confirm following"),
+        Kind.NEWS: _("News of a talk"),
+        Kind.SIGN_UP_OPENS: _("Sign-up opens"),
     }
-    return names.get(kind, kind.value)
+    return names[kind]
 
 
 def mail_state(message: Message) -> str:

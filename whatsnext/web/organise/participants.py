@@ -164,9 +164,16 @@ Chips = list[tuple[str, str, bool]]
 def _chips(event: Event, search: Search, numbers: dict[Show, int]) -> Chips:
     """By status; the rest of the search stays."""
     shown = [show for show in Show if numbers[show] or show is Show.ALL or show is search.show]
+    off = event.state is EventState.CANCELLED
     return [
-        _chip(event, replace(search, show=show), participant_words.shown(show), numbers[show], show is search.show)
-        for show in shown
+        _chip(
+            event,
+            replace(search, show=each),
+            participant_words.shown(each, off=off),
+            numbers[each],
+            each is search.show,
+        )
+        for each in shown
     ]
 
 

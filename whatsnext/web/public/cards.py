@@ -182,8 +182,7 @@ def badge(event: Event, places: AllPlaces, now: datetime) -> State:
 def _standing_badge(event: Event, places: AllPlaces, now: datetime) -> State:
     match catalogue.state(event, places, now):
         case Standing.OPEN:
-            free = sum(kind.free for kind in places.values())
-            return State(ngettext("%(num)s place left", "%(num)s places left", free), "success")
+            return State(_free(places), "success")
         case Standing.ANNOUNCED:
             return State(_announced(event), "info")
         case settled:
@@ -194,6 +193,17 @@ def _standing_badge(event: Event, places: AllPlaces, now: datetime) -> State:
                 Standing.FULL: (_("Full – waiting list open"), "warning", None),
             }[settled]
             return State(words, kind, icon)
+
+
+def _free(places: AllPlaces) -> str:
+    """How many places are left; where one way is full, that the other is not."""
+    free = sum(kind.free for kind in places.values())
+    full = {mode for mode, kind in places.items() if not kind.free}
+    if Mode.ON_SITE in full:
+        return ngettext("%(num)s place left, only online", "%(num)s places left, only online", free)
+    if Mode.ONLINE in full:
+        return ngettext("%(num)s place left, only on site", "%(num)s places left, only on site", free)
+    return ngettext("%(num)s place left", "%(num)s places left", free)
 
 
 def _announced(event: Event) -> str:

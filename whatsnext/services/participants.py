@@ -361,7 +361,10 @@ def _rows(event_id: int, conditions: tuple[sa.ColumnElement[bool], ...], limit: 
 
 
 def _newest(mail: type[Message], wanted: Any) -> Any:
-    """Something about the newest calendar mail of a registration of the query around it; null without one."""
+    """Something about the newest calendar mail of a registration of the query around it; null without one.
+
+    The talk is left out on purpose: by it a database would read all mails of the talk for each of its registrations.
+    """
     chosen = (
         sa.select(wanted)
         .where(

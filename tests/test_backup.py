@@ -24,7 +24,7 @@ from tests.servers import MailServer
 from whatsnext import backup, tables
 from whatsnext.db import db, write
 from whatsnext.models import Event, Kind, Message, MessageState, Person, Registration
-from whatsnext.services import delivery, invitations, restored
+from whatsnext.services import delivery, differences, invitations, restored
 
 Take = Callable[[], Path]
 LOAD = int(os.environ.get("BACKUP_LOAD", "5"))
@@ -334,7 +334,7 @@ def _move(event_id: int) -> None:
         assert talk is not None
         assert talk.starts_at is not None
         assert talk.ends_at is not None
-        before = invitations.facts(talk)
+        before = differences.facts(talk)
         talk.starts_at, talk.ends_at = talk.starts_at + timedelta(days=1), talk.ends_at + timedelta(days=1)
         invitations.tell_change(talk, before, NOON)
 

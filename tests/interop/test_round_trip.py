@@ -19,7 +19,7 @@ from tests.factories import NOON, Make
 from whatsnext.db import db, write
 from whatsnext.inbox import Clerk
 from whatsnext.models import PartStat, Registration, Status
-from whatsnext.services import invitations, waiting_list
+from whatsnext.services import differences, invitations, waiting_list
 
 pytestmark = pytest.mark.interop
 
@@ -138,7 +138,7 @@ def test_an_invitation_is_kept_answered_moved_and_taken_out_by_software_that_is_
     answer("ACCEPTED", 1)
     assert look() == (Status.CONFIRMED, PartStat.ACCEPTED)
 
-    before = invitations.facts(ada.event)
+    before = differences.facts(ada.event)
     with write():
         talk = waiting_list.lock(ada.event_id)
         assert talk.starts_at is not None

@@ -20,7 +20,7 @@ from whatsnext.mail.compose import compose
 from whatsnext.mail.kinds import KINDS
 from whatsnext.mail.mime import Letter, build
 from whatsnext.models import Kind, Message, Mode, PartStat, Status
-from whatsnext.services import invitations, parts
+from whatsnext.services import differences, invitations, parts
 
 TEMPLATES = Path(__file__).parents[2] / "templates" / "mail"
 WITH_CALENDAR = (*REQUESTS, *CANCELS)
@@ -351,7 +351,7 @@ def test_a_protected_talk_mails_the_own_page_instead_of_the_join_link(make: Make
 
 def test_a_new_join_link_of_a_protected_talk_is_told_without_it(make: Make) -> None:
     event = talk(make, protected=True)
-    before = {**invitations.facts(event), "join_link": "https://video.behoerde.example/alt"}
+    before = {**differences.facts(event), "join_link": "https://video.behoerde.example/alt"}
     composed = letter(owed(make, Kind.UPDATE, event=event, facts={"before": before}))
     assert "video.behoerde.example" not in composed.text + composed.html
     assert "Der Zugang zur Online-Teilnahme hat sich geändert" in composed.text
@@ -390,7 +390,7 @@ def test_an_answer_given_is_kept_by_an_update(make: Make) -> None:
 def test_an_update_shows_old_and_new_in_the_words_of_the_one_function(make: Make, language: str) -> None:
     event = talk(make)
     before = {
-        **invitations.facts(event),
+        **differences.facts(event),
         "title": "Blockchain",
         "starts": "2026-01-14T13:00:00+00:00",
         "ends": "2026-01-14T14:30:00+00:00",
@@ -401,7 +401,7 @@ def test_an_update_shows_old_and_new_in_the_words_of_the_one_function(make: Make
         )
     )
     with invitations.i18n.speaking(language):
-        rows = invitations.changes(before, invitations.facts(event))
+        rows = differences.changes(before, differences.facts(event))
     assert len(rows) == 2
     seen = Reader(composed.html).words
     for row in rows:
@@ -416,7 +416,7 @@ def test_an_update_shows_old_and_new_in_the_words_of_the_one_function(make: Make
 
 def test_who_changed_to_online_is_told_so(make: Make) -> None:
     event = talk(make)
-    facts = {"before": invitations.facts(event), "mode_before": "on_site", "text": ""}
+    facts = {"before": differences.facts(event), "mode_before": "on_site", "text": ""}
     composed = letter(owed(make, Kind.UPDATE, event=event, facts=facts))
     assert composed.subject.startswith("Ab jetzt online: ")
     assert composed.text.startswith("Sie nehmen ab jetzt online teil, wie Sie es gewünscht haben.")
@@ -486,7 +486,7 @@ def test_what_people_typed_stays_text(make: Make, kind: Kind) -> None:
             make, title=typed, address=typed, summary=typed, agenda=typed, cancelled_reason=typed, dial_in=typed
         )
     if kind is Kind.UPDATE:
-        facts = {"before": {**invitations.facts(event), "title": "Alt"}, "text": typed} if event else {}
+        facts = {"before": {**differences.facts(event), "title": "Alt"}, "text": typed} if event else {}
     message = owed(make, kind, event=event, facts=facts)
     if message.registration is not None:
         change(message.registration, name=typed[:120], agency=typed[:160])

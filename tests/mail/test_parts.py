@@ -13,7 +13,7 @@ from whatsnext.mail import deliver
 from whatsnext.mail.compose import compose
 from whatsnext.mail.mime import Letter
 from whatsnext.models import Event, Kind, Message, MessageState, Mode, Registration
-from whatsnext.services import events, invitations, rescheduling
+from whatsnext.services import differences, events, invitations, rescheduling
 from whatsnext.services.drafts import Draft
 from whatsnext.services.slots import Part
 
@@ -160,7 +160,7 @@ def test_an_older_mail_about_the_course_does_not_go_after_a_newer_one_about_all(
     talk = course(make)
     own = make.registration(talk, mode=Mode.ONLINE, sequence=3)
     old = make.message(
-        Kind.UPDATE, own, part_id=talk.parts[1].id, sequence=2, facts={"before": invitations.facts(talk)}
+        Kind.UPDATE, own, part_id=talk.parts[1].id, sequence=2, facts={"before": differences.facts(talk)}
     )
     make.message(Kind.UPDATE, own, sequence=3, state=MessageState.SENT)
     send_all()

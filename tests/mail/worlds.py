@@ -10,7 +10,7 @@ from whatsnext import jobs
 from whatsnext.db import Base, write
 from whatsnext.mail import deliver
 from whatsnext.models import Event, EventState, Kind, Message, Mode, Status
-from whatsnext.services import drafts, invitations, parts
+from whatsnext.services import differences, drafts, parts
 from whatsnext.services.drafts import Draft
 from whatsnext.services.slots import Part
 
@@ -82,7 +82,7 @@ def owed(make: Make, kind: Kind, language: str = "de", event: Event | None = Non
     registration = make.registration(event, status, mode=given.pop("mode", Mode.ONLINE), language=language)
     facts = given.pop("facts", None) or dict(FACTS.get(kind, {}))
     if kind is Kind.UPDATE and "before" not in facts:
-        facts["before"] = {**invitations.facts(event), "title": "Blockchain"}
+        facts["before"] = {**differences.facts(event), "title": "Blockchain"}
     sequence = given.pop("sequence", 0 if kind in REQUESTS else 1 if kind in CANCELS else None)
     change(registration, sequence=sequence, stamp=None)
     return make.message(kind, registration, facts=facts, sequence=sequence, created_at=NOON, **given)

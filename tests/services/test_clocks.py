@@ -16,7 +16,7 @@ from tests.mail.worlds import change
 from whatsnext.calendars import timezone
 from whatsnext.db import db, write
 from whatsnext.models import EventState, Kind, Message, PartStat, Registration, Status
-from whatsnext.services import clocks, events, invitations, rescheduling
+from whatsnext.services import clocks, differences, events, invitations, rescheduling
 from whatsnext.services.drafts import Draft
 
 DAY = timedelta(days=1)
@@ -109,7 +109,7 @@ def test_the_update_says_that_the_time_stays(make, new_rules, sent):
 def test_a_real_change_not_out_yet_is_still_told(make, new_rules, sent):
     talk = make.event()
     make.registration(talk)
-    before = invitations.facts(talk)
+    before = differences.facts(talk)
     change(talk, title="Neuer Titel")
     with write():
         invitations.tell_change(talk, before, NOON)

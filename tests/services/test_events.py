@@ -36,8 +36,8 @@ from whatsnext.errors import (
 from whatsnext.i18n import speaking
 from whatsnext.models import Event, EventState
 from whatsnext.services import drafts, events
+from whatsnext.services.differences import Change
 from whatsnext.services.drafts import Draft
-from whatsnext.services.invitations import Change
 
 THURSDAY = datetime(2027, 1, 14, 14, 0)
 GAP = datetime(2027, 3, 28, 2, 30)

@@ -6,7 +6,7 @@ from tests.factories import NOON
 from whatsnext.db import db, write
 from whatsnext.i18n import speaking
 from whatsnext.models import EventState, Kind, Message, MessageState, Mode, PartStat, Status
-from whatsnext.services import invitations, waiting_list
+from whatsnext.services import differences, invitations, waiting_list
 from whatsnext.services.invitations import Audience
 
 DAY = timedelta(days=1)
@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 def move(talk, days=1, text="", now=NOON):
     with write():
         event = waiting_list.lock(talk.id)
-        before = invitations.facts(event)
+        before = differences.facts(event)
         event.starts_at, event.ends_at = event.starts_at + days * DAY, event.ends_at + days * DAY
         return invitations.tell_change(event, before, now, text)
 
@@ -44,7 +44,7 @@ def test_a_change_raises_the_sequence_and_owes_each_one_update(make):
 def test_editing_twice_before_the_mail_went_tells_only_the_newest_state(make):
     talk = make.event()
     make.registration(talk)
-    first = invitations.facts(talk)
+    first = differences.facts(talk)
     move(talk)
     move(talk)
     (update,) = messages()
@@ -67,7 +67,7 @@ def test_a_new_time_asks_again_and_a_new_title_does_not(make):
     ada = make.registration(talk, partstat=PartStat.ACCEPTED)
     with write():
         event = waiting_list.lock(talk.id)
-        before = invitations.facts(event)
+        before = differences.facts(event)
         event.title = "Neu"
         invitations.tell_change(event, before, NOON)
     db.session.refresh(ada)
@@ -140,10 +140,10 @@ def test_the_audience_is_counted_in_one_query(make, query_count):
 
 def test_changes_are_told_in_words_with_weekday_and_zone(make):
     talk = make.event(title="Blockchain", places_on_site=3, places_online=3, address="Dorotheenstraße 1")
-    before = invitations.facts(talk)
+    before = differences.facts(talk)
     after = {**before, "title": "Register", "where": "", "on_site": "", "starts": (talk.starts_at + DAY).isoformat()}
     after["ends"] = (talk.ends_at + DAY).isoformat()
-    told = [(row.label, row.old, row.new) for row in invitations.changes(before, after)]
+    told = [(row.label, row.old, row.new) for row in differences.changes(before, after)]
     assert told == [
         ("Titel", "Blockchain", "Register"),
         (
@@ -154,19 +154,19 @@ def test_changes_are_told_in_words_with_weekday_and_zone(make):
         ("Wo", "Dorotheenstraße 1 und online", "online"),
     ]
     with speaking("en"):
-        english = invitations.changes(before, after)[1]
+        english = differences.changes(before, after)[1]
     assert (english.label, english.new) == ("When", "Tue 20 January 2026, 14:00–15:30 (Berlin)")
 
 
 def test_the_join_link_is_not_for_everyone(make):
-    before = invitations.facts(make.event(places_online=3))
-    (change,) = invitations.changes(before, {**before, "join_link": "https://anders.example"})
+    before = differences.facts(make.event(places_online=3))
+    (change,) = differences.changes(before, {**before, "join_link": "https://anders.example"})
     assert (change.public, change.new) == (False, "https://anders.example")
 
 
 def test_nothing_changed_is_nothing_told(make):
-    facts = invitations.facts(make.event())
-    assert (invitations.changes(facts, facts), invitations.differ(facts, facts)) == ([], set())
+    facts = differences.facts(make.event())
+    assert (differences.changes(facts, facts), differences.differ(facts, facts)) == ([], set())
 
 
 def test_switching_online_tells_what_was_before(make):
@@ -181,7 +181,7 @@ def test_switching_online_tells_what_was_before(make):
 def test_switching_while_an_update_is_not_out_yet_keeps_what_the_person_last_knew(make):
     talk = make.event(places_on_site=3, places_online=3)
     ada = make.registration(talk, mode=Mode.ONLINE)
-    first = invitations.facts(talk)
+    first = differences.facts(talk)
     move(talk, text="Der Raum war belegt.")
     with write():
         invitations.reinvite(db.session.merge(ada), Mode.ON_SITE, NOON)

@@ -20,7 +20,7 @@ from whatsnext.errors import (
     TooManyParts,
 )
 from whatsnext.models import Event, EventState, Kind, Message, MessageState, PartAnswer, PartStat, Status
-from whatsnext.services import answers, drafts, events, invitations, parts, registrations, rescheduling
+from whatsnext.services import answers, differences, drafts, events, invitations, parts, registrations, rescheduling
 from whatsnext.services.drafts import Draft
 from whatsnext.services.slots import Part
 
@@ -190,7 +190,7 @@ def test_moving_one_part_tells_of_this_part_only(make):
         later = talk.parts[1].starts_local + timedelta(hours=2)
         assert save(talk, 2, parts=moved(talk, 2, later))[1] == 2
         assert told()[-2:] == [(Kind.UPDATE, ada, 2, 1), (Kind.UPDATE, linus, None, None)]
-        assert [change.label for change in invitations.changes(messages()[-1].facts["before"], invitations.facts(talk))]
+        assert [change.label for change in differences.changes(messages()[-1].facts["before"], differences.facts(talk))]
 
 
 def test_a_new_title_tells_of_every_entry(make):
@@ -240,7 +240,7 @@ def test_a_part_is_added_to_a_course(make):
 def test_moving_a_part_twice_before_the_mail_went_tells_only_the_newest(make):
     talk = two_evenings(make)
     ada = make.registration(talk)
-    first = invitations.facts(talk)
+    first = differences.facts(talk)
     for hours in (1, 2):
         save(talk, parts=moved(talk, 2, SECOND + timedelta(hours=hours)))
     assert told() == [(Kind.UPDATE, ada, 2, 2)]

@@ -24,9 +24,10 @@ from whatsnext.errors import (
 )
 from whatsnext.i18n import speaking
 from whatsnext.models import EventState, Kind, Message, MessageState, Mode, PartStat, Status
-from whatsnext.services import events, invitations, rescheduling
+from whatsnext.services import differences, events, rescheduling
+from whatsnext.services.differences import Change
 from whatsnext.services.drafts import Draft
-from whatsnext.services.invitations import Audience, Change
+from whatsnext.services.invitations import Audience
 
 DAY = timedelta(days=1)
 
@@ -441,4 +442,4 @@ def test_after_any_changes_each_calendar_is_owed_exactly_one_update_or_none(make
     states = [message.state for message in db.session.query(Message).filter_by(registration_id=ada.id)]
     assert states.count(MessageState.OWED) == (1 if told else 0)
     assert (talk.sequence, ada.sequence) == (told, told)
-    assert invitations.facts(talk)["starts"] == talk.starts_at.astimezone(UTC).isoformat()
+    assert differences.facts(talk)["starts"] == talk.starts_at.astimezone(UTC).isoformat()

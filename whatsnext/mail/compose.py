@@ -19,7 +19,7 @@ from whatsnext.mail.kinds import KINDS, METHODS, MailKind
 from whatsnext.mail.mime import Letter
 from whatsnext.models import Event, Kind, Message, Mode, Registration
 from whatsnext.services import answers, parts
-from whatsnext.services.invitations import Change
+from whatsnext.services.differences import Change
 
 PRODUCT = "What's NEXt"
 LONGEST_SUBJECT = 60

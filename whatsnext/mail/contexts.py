@@ -28,7 +28,7 @@ from whatsnext.models import (
     Registration,
     Status,
 )
-from whatsnext.services import follows, invitations, parts, registrations, signup, waiting_list
+from whatsnext.services import differences, follows, parts, registrations, signup, waiting_list
 
 Context = dict[str, Any]
 
@@ -154,12 +154,12 @@ def offer(message: Message, _now: datetime) -> Context:
 def update(message: Message, _now: datetime) -> Context:
     """Old and new side by side, as far as this person may read both; only the new once the old is forgotten."""
     own = registration_of(message)
-    after = invitations.facts(own.event)
+    after = differences.facts(own.event)
     before = message.facts.get("before", after)
     part = message.part.position if message.part else None
-    rows = [*_mode_change(message, own), *invitations.changes(before, after, part)]
+    rows = [*_mode_change(message, own), *differences.changes(before, after, part)]
     shown = [row for row in rows if row.public or join_link(own)]
-    old_when = invitations.part_in_words(before, part) if part else invitations.when_in_words(before)
+    old_when = differences.part_in_words(before, part) if part else differences.when_in_words(before)
     moved = _moved(before, after, part)
     return {
         **registration(message, _now),
@@ -174,7 +174,7 @@ def update(message: Message, _now: datetime) -> Context:
     }
 
 
-def _moved(before: invitations.Facts, after: invitations.Facts, part: int | None) -> bool:
+def _moved(before: differences.Facts, after: differences.Facts, part: int | None) -> bool:
     """Whether the one time that this mail is about is another now."""
     if before["zone"] != after["zone"]:
         return True
@@ -185,13 +185,13 @@ def _moved(before: invitations.Facts, after: invitations.Facts, part: int | None
     return not several and any(before[key] != after[key] for key in ("starts", "ends"))
 
 
-def _mode_change(message: Message, own: Registration) -> list[invitations.Change]:
+def _mode_change(message: Message, own: Registration) -> list[differences.Change]:
     """The row for someone who now takes part the other way."""
     before = message.facts.get("mode_before", own.mode.value)
     words = {Mode.ON_SITE.value: _("on site"), Mode.ONLINE.value: _("online")}
     if before == own.mode.value:
         return []
-    return [invitations.Change(_("Taking part"), words[before], words[own.mode.value])]
+    return [differences.Change(_("Taking part"), words[before], words[own.mode.value])]
 
 
 def cancellation(message: Message, _now: datetime) -> Context:
@@ -307,7 +307,7 @@ def news(message: Message, now: datetime) -> Context:
     opens = event.registration_opens
     return {
         **talk(event),
-        "where": invitations.where_in_words(invitations.facts(event)),
+        "where": differences.where_in_words(differences.facts(event)),
         "theme": follow.theme.name if follow.theme else "",
         "summary": markdown.to_text(event.summary),
         "host": event.host.name if event.host else "",

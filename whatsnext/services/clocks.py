@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from whatsnext.db import db
 from whatsnext.models import Event, EventPart, EventState
-from whatsnext.services import invitations, parts, waiting_list
+from whatsnext.services import differences, invitations, parts, waiting_list
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def recompute(now: datetime) -> int:
     moved, told = 0, 0
     for event_id in stale(now):
         event = waiting_list.lock(event_id)
-        before = invitations.facts(event)
+        before = differences.facts(event)
         if not _set_right(event):
             continue
         event.changed_at = now

@@ -30,7 +30,7 @@ from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.models import Agency, Event, Speaker, Theme
 from whatsnext.services import slots
-from whatsnext.services.invitations import Change
+from whatsnext.services.differences import Change
 from whatsnext.services.parts import Slot
 from whatsnext.services.slots import Part
 

@@ -13,9 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from whatsnext import i18n
 from whatsnext.db import db
-from whatsnext.i18n import gettext as _
 from whatsnext.models import (
     Event,
     EventPart,
@@ -27,20 +25,17 @@ from whatsnext.models import (
     Registration,
     Status,
 )
-from whatsnext.services import answers, outbox, parts
+from whatsnext.services import answers, differences, outbox, parts
+from whatsnext.services.differences import Facts
 from whatsnext.services.parts import Target
 
 INVITING = (Kind.INVITATION, Kind.PROMOTION)
-WORDS_ONLY = {"title", "description"}
-"""A typo in these may be mended without a message; every other change leaves a calendar stale."""
-
 HEARS = sa.or_(
     Registration.status.in_((Status.CONFIRMED, Status.OFFERED)),
     sa.and_(Registration.status == Status.WAITING, Registration.proved_at.is_not(None)),
 )
 """Who is told of a change: a place, an offer, or a place in line with a proved address."""
 
-Facts = dict[str, str]
 Unsent = dict[tuple[int, int | None], Message]
 """The oldest mail not out yet, by registration and part."""
 
@@ -50,16 +45,6 @@ class Renewal(NamedTuple):
 
     targets: list[Target]
     unsent: Unsent
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing that differs, in words of the language spoken now. `public`: everyone may read it."""
-
-    label: str
-    old: str
-    new: str
-    public: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,80 +60,6 @@ class Audience:
     def told(self) -> int:
         """How many get a mail."""
         return self.confirmed + self.waiting + self.offered
-
-
-def facts(event: Event) -> Facts:
-    """What a calendar entry shows of an event, as plain JSON; instants as ISO 8601 in UTC. See `parts.facts` too."""
-    return parts.facts(event) | {
-        "title": event.title,
-        "starts": event.starts_at.isoformat() if event.starts_at else "",
-        "ends": event.ends_at.isoformat() if event.ends_at else "",
-        "zone": event.zone,
-        "where": event.address if event.on_site else "",
-        "on_site": "yes" if event.on_site else "",
-        "online": "yes" if event.online else "",
-        "join_link": event.join_link if event.online else "",
-        "dial_in": event.dial_in if event.online else "",
-        "description": "\n\n".join(part for part in (event.summary, event.agenda) if part),
-        "state": event.state.value,
-    }
-
-
-def differ(before: Facts, after: Facts) -> set[str]:
-    """The keys of what a calendar must show anew."""
-    return {key for key in after if before.get(key, "") != after[key]}
-
-
-def changes(before: Facts, after: Facts, part: int | None = None) -> list[Change]:
-    """Old and new side by side: the one source of these words for editor, page, mail and calendar.
-
-    With `part` only the time of this part of a talk that has several.
-    """
-    rows = [
-        Change(_("Title"), before["title"], after["title"]),
-        *_time_rows(before, after, part),
-        Change(_("Where"), where_in_words(before), where_in_words(after)),
-        Change(_("Join link"), before["join_link"] or "–", after["join_link"] or "–", public=False),
-        Change(_("Dial-in by phone"), before["dial_in"] or "–", after["dial_in"] or "–", public=False),
-        Change(_("Summary and agenda"), before["description"] or "–", after["description"] or "–"),
-    ]
-    return [row for row in rows if row.old != row.new]
-
-
-def _time_rows(before: Facts, after: Facts, only: int | None) -> list[Change]:
-    """One row for the time of the talk, or one for each of its parts."""
-    numbers = sorted({int(key[5:]) for key in (*before, *after) if key.startswith("part ")})
-    if not numbers:
-        return [Change(_("When"), when_in_words(before), when_in_words(after))]
-    return [
-        Change(_("Part %(number)s", number=number), part_in_words(before, number), part_in_words(after, number))
-        for number in numbers
-        if only in (None, number)
-    ]
-
-
-def part_in_words(event_facts: Facts, number: int) -> str:
-    """The time of one part; the only part of a talk is its first."""
-    fact = event_facts.get(f"part {number}", "")
-    if fact:
-        return parts.fact_in_words(fact, event_facts["zone"])
-    return when_in_words(event_facts) if number == 1 and "rule" not in event_facts else "–"
-
-
-def when_in_words(event_facts: Facts) -> str:
-    """ "Do., 14. Januar 2027, 14:00–15:30 Uhr (Berlin)"."""
-    if not event_facts["starts"]:
-        return _("not fixed yet")
-    start, end = datetime.fromisoformat(event_facts["starts"]), datetime.fromisoformat(event_facts["ends"])
-    return i18n.span(start, end, event_facts["zone"])
-
-
-def where_in_words(event_facts: Facts) -> str:
-    """ "Kommandantenstraße 18, Berlin und online"."""
-    address = event_facts["where"] or (_("on site") if event_facts["on_site"] else "")
-    if address and event_facts["online"]:
-        return _("%(address)s and online", address=address)
-    return address or _("online")
 
 
 def audience(event: Event) -> Audience:
@@ -207,7 +118,7 @@ def _reinvite(
     registration: Registration, before: Mode, target: Target, unsent: list[Message], now: datetime
 ) -> Message:
     kind = next((message.kind for message in unsent if message.kind in INVITING), Kind.UPDATE)
-    details: dict[str, Any] = {"mode_before": before.value, "before": facts(registration.event), "text": ""}
+    details: dict[str, Any] = {"mode_before": before.value, "before": differences.facts(registration.event), "text": ""}
     details |= next((message.facts for message in unsent if message.kind is Kind.UPDATE), {})
     return outbox.owe(kind, now, registration=registration, sequence=registration.sequence, facts=details, part=target)
 
@@ -245,7 +156,7 @@ def tell_change(event: Event, before: Facts, now: datetime, text: str = "") -> i
     if event.ends_at is not None and now >= event.ends_at:
         return 0
     db.session.flush()
-    differing = differ(before, facts(event))
+    differing = differences.differ(before, differences.facts(event))
     targets = parts.touched(event, differing, now)
     if not targets:
         return 0
@@ -263,8 +174,8 @@ def tell_clocks(event: Event, before: Facts, now: datetime) -> int:
     if event.ends_at is not None and now >= event.ends_at:
         return 0
     db.session.flush()
-    after = facts(event)
-    differing = differ(before, after)
+    after = differences.facts(event)
+    differing = differences.differ(before, after)
     targets = parts.entries(event, now) if parts.regular(event) else parts.touched(event, differing, now)
     if not targets:
         return 0

@@ -15,7 +15,7 @@ from whatsnext import i18n
 from whatsnext.db import db
 from whatsnext.errors import NotFound
 from whatsnext.models import UNSETTLED, Event, Kind, Mailing, Message, MessageState, Mode, Person, Registration
-from whatsnext.services import invitations, outbox, parts, recipients, waiting_list
+from whatsnext.services import differences, outbox, parts, recipients, waiting_list
 from whatsnext.services.recipients import Act, Recipients
 
 SAME_WITHIN = timedelta(hours=24)
@@ -93,14 +93,14 @@ def fill(words: str, event: Event, name: str, mode: Mode | None = None) -> str:
 
     The place is that of whoever takes part by `mode`; None: every place the talk has.
     """
-    facts = invitations.facts(event)
+    facts = differences.facts(event)
     if mode is not None:
         facts |= {"online": ""} if mode is Mode.ON_SITE else {"where": "", "on_site": ""}
     values = {
         "name": name,
         "title": event.title,
-        "when": parts.whole(event) or invitations.when_in_words(facts),
-        "where": invitations.where_in_words(facts),
+        "when": parts.whole(event) or differences.when_in_words(facts),
+        "where": differences.where_in_words(facts),
     }
     return PLACEHOLDER.sub(lambda match: values[PLACEHOLDERS[match[1]]], words)
 
@@ -270,7 +270,7 @@ def _said(message: Message) -> dict[str, Any]:
         with i18n.speaking(message.language):
             return Words(mailing.subject, mailing.body).filled(event, registration.name, registration.mode)
     if message.kind is Kind.UPDATE:  # the old state is gone: the mail shows the present one
-        return {"before": invitations.facts(event), "text": ""}
+        return {"before": differences.facts(event), "text": ""}
     if message.kind is Kind.CANCELLATION and registration.cancelled_by is not None:
         return {"by": registration.cancelled_by.value}
     return {}

@@ -171,7 +171,7 @@ def uids(event: Event, now: datetime) -> list[Target]:
 
 
 def touched(event: Event, keys: Collection[str], now: datetime) -> list[Target]:
-    """The targets that must be told when these facts of the talk have changed (`invitations.differ`)."""
+    """The targets that must be told when these facts of the talk have changed (`differences.differ`)."""
     every = entries(event, now)
     if not several(event):
         return every

@@ -27,9 +27,10 @@ from whatsnext.errors import (
     StartInPast,
 )
 from whatsnext.models import Event, EventPart, EventState, Mode
-from whatsnext.services import drafts, events, invitations, parts, slots, waiting_list
+from whatsnext.services import differences, drafts, events, invitations, parts, slots, waiting_list
+from whatsnext.services.differences import Change, Facts
 from whatsnext.services.drafts import Draft
-from whatsnext.services.invitations import Audience, Change, Facts
+from whatsnext.services.invitations import Audience
 from whatsnext.services.parts import Slot
 
 ORGANISERS_OWN = (
@@ -86,15 +87,15 @@ def preview(event: Event, draft: Draft, now: datetime) -> Preview:
     """Reads. Raises the first of `problems`."""
     if wrong := problems(event, draft, now):
         raise wrong[0]
-    before, old = invitations.facts(event), Draft.of(event)
+    before, old = differences.facts(event), Draft.of(event)
     with as_if(event, draft):
-        after = invitations.facts(event)
-        differing = invitations.differ(before, after)
+        after = differences.facts(event)
+        differing = differences.differ(before, after)
         mails = len(parts.touched(event, differing, now))
     hears = bool(differing) and not _over(event, now)
     audience = invitations.audience(event) if hears else Audience()
-    rows = invitations.changes(before, after) + drafts.changes_of(old, draft, ORGANISERS_OWN)
-    needed = bool(audience.told and differing - invitations.WORDS_ONLY)
+    rows = differences.changes(before, after) + drafts.changes_of(old, draft, ORGANISERS_OWN)
+    needed = bool(audience.told and differing - differences.WORDS_ONLY)
     return Preview(rows, audience, _moving_up(event, draft, now), _by_offer(event, draft, now), needed, mails)
 
 
@@ -281,7 +282,7 @@ def _coming(event_id: int, version: int, now: datetime) -> Event:
 
 def _save(event: Event, draft: Draft, now: datetime) -> Facts:
     """Put the draft into the talk. Returns what calendars showed before."""
-    before = invitations.facts(event)
+    before = differences.facts(event)
     was = (event.starts_at, None if parts.several(event) else event.ends_at, event.zone)
     events.assign(event, draft)
     if event.starts_at != was[0]:

@@ -11,17 +11,17 @@ from whatsnext.i18n import gettext as _
 from whatsnext.mail import compose
 from whatsnext.mail.mime import Letter
 from whatsnext.models import Event, EventPart, Kind, Message, Mode, PartStat, Person, Registration, Status
-from whatsnext.services import invitations, parts, rescheduling
+from whatsnext.services import differences, parts, rescheduling
 from whatsnext.services.drafts import Draft
 
 
 def update(event: Event, draft: Draft, text: str, now: datetime) -> Letter:
     """What confirmed people get if the draft is saved with a message. Writes nothing."""
-    before = invitations.facts(event)
+    before = differences.facts(event)
     with rescheduling.as_if(event, draft):
-        after = invitations.facts(event)
-        hidden = [row for row in invitations.changes(before, after) if not row.public]
-        touched = parts.touched(event, invitations.differ(before, after), now)
+        after = differences.facts(event)
+        hidden = [row for row in differences.changes(before, after) if not row.public]
+        touched = parts.touched(event, differences.differ(before, after), now)
         facts = {"before": before, "text": text}
         return _compose(
             Kind.UPDATE, event, facts, now, part=touched[0] if touched else None, prefer_online=bool(hidden)

@@ -20,7 +20,7 @@ from whatsnext.mail.compose import compose
 from whatsnext.mail.kinds import KINDS
 from whatsnext.mail.mime import Letter, build
 from whatsnext.models import Kind, Message, Mode, PartStat, Status
-from whatsnext.services import differences, invitations, parts
+from whatsnext.services import differences, parts
 
 TEMPLATES = Path(__file__).parents[2] / "templates" / "mail"
 WITH_CALENDAR = (*REQUESTS, *CANCELS)
@@ -120,7 +120,7 @@ def test_subjects_are_short_and_say_the_news_first(make: Make, kind: Kind, langu
 def test_subjects_in_german_are_those_of_the_table(make: Make) -> None:
     event = talk(make)
     subjects = {kind: letter(owed(make, kind, event=event)).subject for kind in OWN}
-    when = invitations.i18n.brief(event.starts_at, event.zone) if event.starts_at else ""
+    when = differences.i18n.brief(event.starts_at, event.zone) if event.starts_at else ""
     assert {kind: subject.replace(when, "{wann}") for kind, subject in subjects.items()} == {
         Kind.CONFIRMATION_REQUEST: "Bitte bestätigen: Blockchain in der Verwaltung",
         Kind.ALREADY_REGISTERED: "Ihre Anmeldung: Blockchain in der Verwaltung",
@@ -400,7 +400,7 @@ def test_an_update_shows_old_and_new_in_the_words_of_the_one_function(make: Make
             make, Kind.UPDATE, language, event, facts={"before": before, "text": "Der Raum war belegt.\nEntschuldigung"}
         )
     )
-    with invitations.i18n.speaking(language):
+    with differences.i18n.speaking(language):
         rows = differences.changes(before, differences.facts(event))
     assert len(rows) == 2
     seen = Reader(composed.html).words

@@ -231,7 +231,8 @@ def test_a_server_that_says_nothing_costs_the_time_out_once(
 def test_while_the_server_is_away_one_mail_is_a_probe_and_when_it_is_back_all_go(
     make_app: Callable[..., Flask], make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliver, "FIRST_REST", 0.05)
+    now = [100.0]
+    monkeypatch.setattr(deliver, "monotonic", lambda: now[0])
     sink = MailServer()
     with posting(make_app, sink.port), contextlib.closing(deliver.Courier()) as courier:
         messages = [owed(make, Kind.SIGN_IN) for _number in range(30)]
@@ -240,7 +241,7 @@ def test_while_the_server_is_away_one_mail_is_a_probe_and_when_it_is_back_all_go
             assert jobs.deliver_due(courier) == 0  # it rests
             states = sorted(outcome(message)[0] for message in messages)
             assert states == [MessageState.DEFERRED] * tries + [MessageState.OWED] * (30 - tries)
-            time.sleep(0.05 * 2**tries)
+            now[0] += deliver.LONGEST_REST
         controller = Controller(sink, hostname="127.0.0.1", port=sink.port)
         controller.start()
         try:

@@ -7,7 +7,7 @@ import pytest
 from tests.factories import NOON
 from whatsnext.db import db
 from whatsnext.errors import NotFound
-from whatsnext.models import Event, EventState, Kind, MessageState, Mode, Status
+from whatsnext.models import Event, EventState, Mode, Status
 from whatsnext.services import catalogue
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.waiting_list import Places
@@ -109,15 +109,6 @@ def test_a_browser_or_a_person_finds_its_own_registration(make):
     assert catalogue.registration_of(talk, None, [gone.ref]) is None
     assert catalogue.registration_of(talk, None, []) is None
     assert catalogue.registration_of(make.event(), person.id, [mine.ref]) is None
-
-
-def test_the_newest_invitation_counts_and_none_that_was_replaced(make):
-    mine = make.registration(make.event())
-    assert catalogue.last_invitation(mine) is None
-    make.message(Kind.CONFIRMATION_REQUEST, mine)
-    first = make.message(Kind.INVITATION, mine, state=MessageState.SENT)
-    make.message(Kind.UPDATE, mine, state=MessageState.SUPERSEDED)
-    assert catalogue.last_invitation(mine) == first
 
 
 def test_a_talk_without_a_time_is_no_calendar_entry(make):

@@ -169,7 +169,7 @@ def test_a_worker_with_nothing_to_do_stops_at_once(app: Flask, running: Callable
     asleep(worker)
     began = time.monotonic()
     worker.stop()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert [thread.name for thread in threading.enumerate() if thread.name in ("worker", "listener")] == []
 
 

@@ -29,9 +29,14 @@ def cancellation(event: Event, reason: str, now: datetime) -> Letter:
         return _compose(Kind.EVENT_CANCELLATION, event, {}, now)
 
 
+def name() -> str:
+    """What somebody made up is called."""
+    return _("Kim Example")
+
+
 def _compose(kind: Kind, event: Event, facts: dict[str, Any], now: datetime, *, prefer_online: bool = False) -> Letter:
     with db.session.no_autoflush:
-        person = Person(email="kim.muster@behoerde.example", name=_("Kim Example"), agency="", language=i18n.language())
+        person = Person(email="kim.muster@behoerde.example", name=name(), agency="", language=i18n.language())
         online = event.online and (prefer_online or not event.on_site)
         registration = Registration(
             id=0,

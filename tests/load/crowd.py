@@ -12,7 +12,8 @@ from urllib.parse import urlencode, urlsplit
 from tests.pages import Page
 from whatsnext.db import db
 
-PATIENCE = 60
+PATIENCE = 240
+"""Seconds a request may take: hundreds at once stand in line, and the machine may do other things too."""
 REFUSED = (409, 422)
 
 

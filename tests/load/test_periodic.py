@@ -38,7 +38,7 @@ def work(settings: Settings, seconds: float) -> None:
     while time.monotonic() < end:
         with app.app_context():
             jobs.run_jobs()
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 def test_periodic_work_is_done_once_a_slot_by_three_processes(database, app, figure):

@@ -25,8 +25,8 @@ STATUSES = {
 }
 REQUESTS = (Kind.INVITATION, Kind.PROMOTION, Kind.UPDATE)
 CANCELS = (Kind.CANCELLATION, Kind.EVENT_CANCELLATION, Kind.PART_CANCELLATION)
-FOLLOWED = (Kind.FOLLOW_REQUEST, Kind.NEWS, Kind.SIGN_UP_OPENS)
-BULK = (Kind.NEWS, Kind.SIGN_UP_OPENS)
+BULK = (Kind.NEWS, Kind.SIGN_UP_OPENS, Kind.FOLLOWER_MESSAGE)
+FOLLOWED = (Kind.FOLLOW_REQUEST, *BULK)
 LATER = datetime(2026, 1, 21, 14, 0)
 OWN = tuple(
     kind
@@ -37,6 +37,7 @@ OWN = tuple(
 FACTS: dict[Kind, dict[str, Any]] = {
     Kind.CANCELLATION: {"by": "attendee", "had_place": True},
     Kind.ORGANISER_MESSAGE: {"subject": "Raum geändert", "body": "Wir treffen uns in Raum 12.\n\nBis bald"},
+    Kind.FOLLOWER_MESSAGE: {"subject": "Noch Plätze frei", "body": "Melden Sie sich an.\n\nBis bald"},
     Kind.SIGN_IN: {"link_token": "token-zum-Anmelden", "code": "BCDF2345"},
     Kind.BARRIER_REPORT: {"page": "/themes", "text": "Kein Alternativtext.", "contact": "leser@example.org"},
     Kind.FORWARD: {"from": "leser@example.org", "name": "Kim", "subject": "Frage zum Raum", "text": "Gibt es Netz?"},
@@ -108,7 +109,9 @@ def _followed(make: Make, kind: Kind, language: str, event: Event | None, **give
     proved_at = None if kind is Kind.FOLLOW_REQUEST else NOON
     follow = make.follow(make.person(language=language), language=language, proved_at=proved_at, **what)
     about = {"event_id": event.id} if kind in BULK else {}
-    return make.message(kind, follow.person, facts={"follow": follow.id}, created_at=NOON, **about, **given)
+    return make.message(
+        kind, follow.person, facts={"follow": follow.id, **FACTS.get(kind, {})}, created_at=NOON, **about, **given
+    )
 
 
 def change(thing: Base | None, **values: Any) -> None:

@@ -84,6 +84,7 @@ PLANNERS = {
     "organise.incoming_decline",
     "organise.incoming_done",
     "organise.incoming_invite",
+    "organise.followers_send",
     "organise.mailing",
     "organise.mailing_new",
     "organise.mailing_pause",

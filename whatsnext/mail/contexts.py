@@ -316,6 +316,22 @@ def news(message: Message, now: datetime) -> Context:
     }
 
 
+def follower_message(message: Message, now: datetime) -> Context:
+    """What an organiser wrote to those who follow a theme; its preview is for somebody who follows nothing yet."""
+    follow, event = follows.of(message), event_of(message)
+    link = (
+        external("public.following", token=follows.follow_token(follow, now)) if follow else external("public.themes")
+    )
+    return {
+        **talk(event),
+        "where": differences.where_in_words(differences.facts(event)),
+        "theme": event.theme.name if event.theme else "",
+        "follow_link": link,
+        "words": message.facts["subject"],
+        "body": message.facts["body"],
+    }
+
+
 def security_notice(message: Message, _now: datetime) -> Context:
     """Something was done in the person's name."""
     facts = message.facts

@@ -232,6 +232,9 @@ KINDS: dict[Kind, MailKind] = {
     Kind.SIGN_UP_OPENS: MailKind(
         folder="sign_up_opens", context=contexts.news, best_before=start_of_talk, still_true=is_followed, bulk=True
     ),
+    Kind.FOLLOWER_MESSAGE: MailKind(
+        folder="follower_message", context=contexts.follower_message, still_true=is_followed, bulk=True
+    ),
 }
 
 

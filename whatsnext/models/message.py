@@ -40,6 +40,7 @@ class Kind(StrEnum):
     FOLLOW_REQUEST = "follow_request"
     NEWS = "news"
     SIGN_UP_OPENS = "sign_up_opens"
+    FOLLOWER_MESSAGE = "follower_message"
 
 
 class MessageState(StrEnum):
@@ -117,7 +118,7 @@ class Message(Base):
 
 
 class Mailing(Base):
-    """A message an organiser wrote to participants of one talk."""
+    """A message an organiser wrote to participants of one talk, or to those who follow its theme."""
 
     __tablename__ = "mailing"
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import defer, joinedload
+from sqlalchemy.orm import InstrumentedAttribute, defer, joinedload
 
 from whatsnext import i18n
 from whatsnext.db import db
 from whatsnext.errors import NotFound
 from whatsnext.models import UNSETTLED, Event, Kind, Mailing, Message, MessageState, Mode, Person, Registration
 from whatsnext.services import differences, outbox, parts, recipients, waiting_list
-from whatsnext.services.recipients import Act, Recipients
+from whatsnext.services.recipients import Act
 
 SAME_WITHIN = timedelta(hours=24)
 PLACEHOLDERS = {
@@ -112,16 +112,48 @@ def send(event_id: int, seal: str, words: Words, author: Person, now: datetime) 
     """
     event = waiting_list.lock(event_id)
     chosen = recipients.unseal(seal, event_id, Act.MESSAGE, now, (words.subject, words.body))
-    if same := _sent_before(chosen, words, author, now):
+    if same := sent_before(event_id, words, author, now, told=(Message.registration_id, set(chosen.ids))):
         return same
-    mailing = Mailing(event_id=event_id, author_id=author.id, subject=words.subject, body=words.body, created_at=now)
-    db.session.add(mailing)
-    db.session.flush()
+    mailing = begin(event_id, words, author, now)
     for registration in chosen.people:
         with i18n.speaking(registration.language):
             facts = words.filled(event, registration.name, registration.mode)
         outbox.owe(Kind.ORGANISER_MESSAGE, now, registration=registration, mailing=mailing, facts=facts)
     return mailing
+
+
+def begin(event_id: int, words: Words, author: Person, now: datetime) -> Mailing:
+    """A mailing that has its number and no mails yet."""
+    mailing = Mailing(event_id=event_id, author_id=author.id, subject=words.subject, body=words.body, created_at=now)
+    db.session.add(mailing)
+    db.session.flush()
+    return mailing
+
+
+def sent_before(
+    event_id: int,
+    words: Words,
+    author: Person,
+    now: datetime,
+    *,
+    told: tuple[InstrumentedAttribute[int | None], set[int]],
+) -> Mailing | None:
+    """The mailing that this very form has made already, within a day: same author, words and people.
+
+    `told`: by which column of their mails people are known, and who they are.
+    """
+    whom, people = told
+    same_words = sa.select(Mailing).where(
+        Mailing.event_id == event_id,
+        Mailing.author_id == author.id,
+        Mailing.subject == words.subject,
+        Mailing.body == words.body,
+        Mailing.created_at > now - SAME_WITHIN,
+    )
+    for mailing in db.session.scalars(same_words):
+        if set(db.session.scalars(sa.select(whom).where(Message.mailing_id == mailing.id))) == people:
+            return mailing
+    return None
 
 
 def send_test(event_id: int, words: Words, author: Person, now: datetime) -> Message:
@@ -263,12 +295,15 @@ def _try_again(whose: sa.ColumnElement[bool], message_id: int, now: datetime) ->
 def _said(message: Message) -> dict[str, Any]:
     """What this mail has to say, as far as it is not in the registration and the talk anyway."""
     registration, event = message.registration, message.event
-    if registration is None or event is None:
+    if event is None:
         return {}
     if message.mailing_id is not None:
         mailing = db.session.get_one(Mailing, message.mailing_id)
+        name = registration.name if registration else message.person.name if message.person else ""
         with i18n.speaking(message.language):
-            return Words(mailing.subject, mailing.body).filled(event, registration.name, registration.mode)
+            return Words(mailing.subject, mailing.body).filled(event, name, registration.mode if registration else None)
+    if registration is None:
+        return {}
     if message.kind is Kind.UPDATE:  # the old state is gone: the mail shows the present one
         return {"before": differences.facts(event), "text": ""}
     if message.kind is Kind.CANCELLATION and registration.cancelled_by is not None:
@@ -281,19 +316,3 @@ def _one(event_id: int, mailing_id: int) -> Mailing:
     if mailing is None:
         raise NotFound
     return mailing
-
-
-def _sent_before(chosen: Recipients, words: Words, author: Person, now: datetime) -> Mailing | None:
-    """The mailing that this very form has made already: same author, words and people, within a day."""
-    same_words = sa.select(Mailing).where(
-        Mailing.event_id == chosen.choice.event_id,
-        Mailing.author_id == author.id,
-        Mailing.subject == words.subject,
-        Mailing.body == words.body,
-        Mailing.created_at > now - SAME_WITHIN,
-    )
-    for mailing in db.session.scalars(same_words):
-        told = db.session.scalars(sa.select(Message.registration_id).where(Message.mailing_id == mailing.id))
-        if set(told) == set(chosen.ids):
-            return mailing
-    return None

@@ -133,6 +133,8 @@ def unseal(token: str, event_id: int, act: Act, now: datetime, words: Sequence[s
 
 def _read(token: str, event_id: int, now: datetime) -> tuple[Choice, str]:
     subject = tokens.read(Purpose.PREVIEW, token, now)
+    if len(subject) != 5:
+        raise LinkInvalid  # made for a message to followers
     sealed_for, act, refs, search, shown = subject
     if sealed_for != event_id:
         raise LinkInvalid

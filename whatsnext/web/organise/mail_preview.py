@@ -34,6 +34,11 @@ def cancellation(event: Event, reason: str, now: datetime) -> Letter:
         return _compose(Kind.EVENT_CANCELLATION, event, {}, now)
 
 
+def name() -> str:
+    """What somebody made up is called."""
+    return _("Kim Example")
+
+
 def part_cancellation(event: Event, part: EventPart, reason: str, now: datetime) -> Letter:
     """What people get if this part is called off. Writes nothing."""
     with rescheduling.as_if_part_cancelled(part, reason or _("(your reason stands here)"), now):
@@ -50,7 +55,7 @@ def _compose(
     prefer_online: bool = False,
 ) -> Letter:
     with db.session.no_autoflush:
-        person = Person(email="kim.muster@behoerde.example", name=_("Kim Example"), agency="", language=i18n.language())
+        person = Person(email="kim.muster@behoerde.example", name=name(), agency="", language=i18n.language())
         online = event.online and (prefer_online or not event.on_site)
         registration = Registration(
             id=0,

@@ -12,8 +12,9 @@ from wtforms.widgets import HiddenInput
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import language, ngettext
 from whatsnext.i18n import lazy_gettext as _l
-from whatsnext.models import Status
+from whatsnext.models import Event, Status
 from whatsnext.services import recipients
+from whatsnext.services.follower_messages import FOLLOWERS
 from whatsnext.services.mailings import Words
 from whatsnext.services.participants import Search, Show
 from whatsnext.services.recipients import Act, Choice
@@ -72,6 +73,21 @@ class MessageForm(Form):
             ),
         ]
         self.to.data = self.to.data or Show.CONFIRMED.value
+
+    def name_followers(self, event: Event, number: int) -> None:
+        """Those who follow the theme of the talk can be meant too."""
+        words = ngettext(
+            "%(n)s person who follows the theme “%(theme)s”",
+            "%(n)s people who follow the theme “%(theme)s”",
+            number,
+            n=number,
+            theme=event.theme.name if event.theme else "",
+        )
+        self.to.choices.append(SelectChoice(FOLLOWERS, words))
+
+    @property
+    def means_followers(self) -> bool:
+        return not self.seal.data and self.to.data == FOLLOWERS
 
     def choice(self, event_id: int, now: datetime) -> Choice:
         """The participants that are meant. Raises LinkInvalid, LinkExpired."""

@@ -15,9 +15,8 @@ from whatsnext.i18n import gettext as _
 from whatsnext.models import Event, Kind, Person
 from whatsnext.services import mailings, participants, recipients
 from whatsnext.services.recipients import Recipients
-from whatsnext.web import guards
 from whatsnext.web.forms import Form
-from whatsnext.web.organise import bp, mail_preview, mailing_form, participant_words
+from whatsnext.web.organise import bp, follower_messages, mail_preview, mailing_form, mailing_pages, participant_words
 from whatsnext.web.organise.mailing_form import MessageForm, SendForm
 
 
@@ -25,6 +24,8 @@ from whatsnext.web.organise.mailing_form import MessageForm, SendForm
 def mailing_new(event_id: int) -> ResponseReturnValue:
     """Write, then look: nothing is sent here."""
     event, form, now = participants.event(event_id), MessageForm(), clock.now()
+    if form.validate_on_submit() and form.means_followers:
+        return follower_messages.preview(event, form)
     if form.validate_on_submit():
         try:
             chosen = recipients.choose(form.choice(event_id, now))
@@ -33,13 +34,13 @@ def mailing_new(event_id: int) -> ResponseReturnValue:
         else:
             seal = recipients.seal(chosen, now, (form.words.subject, form.words.body))
             return show_preview(event, mailing_form.send_form(seal, form.words), chosen)
-    return show_form(event, form)
+    return mailing_pages.show_form(event, form)
 
 
 @bp.post("/events/<int:event_id>/message/send")
 def mailing_send(event_id: int) -> ResponseReturnValue:
     """Send what the preview has shown to whom it has shown; or test it; or write on."""
-    event, form, now, author = participants.event(event_id), SendForm(), clock.now(), _author()
+    event, form, now, author = participants.event(event_id), SendForm(), clock.now(), mailing_pages.author()
     action = request.form.get("action")
     if action == "edit" or not form.validate():
         return _write_on(event, form, now)
@@ -85,32 +86,6 @@ def mailing_stop(event_id: int, mailing_id: int) -> ResponseReturnValue:
     return _do(event_id, mailing_id, done, lambda now: mailings.stop(event_id, mailing_id, now))
 
 
-def show_form(event: Event, form: MessageForm) -> tuple[str, int]:
-    """The page to write on, with the people who were ticked on the list, if any of them can still be meant."""
-    chosen = _ticked(event, form)
-    form.name_groups(recipients.reached(event.id))
-    page = render_template(
-        "organise/mailings/form.html",
-        event=event,
-        form=form,
-        chosen=chosen,
-        placeholders=mailing_form.placeholders(),
-        earlier=mailings.of_event(event.id),
-    )
-    return page, form.status
-
-
-def _ticked(event: Event, form: MessageForm) -> Recipients | None:
-    """Those whom the form's seal means; a seal that means nobody any more is dropped, so that others can be chosen."""
-    if not form.seal.data:
-        return None
-    try:
-        return recipients.choose(form.choice(event.id, clock.now()))
-    except DomainError:
-        form.seal.data, form.seal.raw_data = "", None
-        return None
-
-
 def show_preview(event: Event, form: SendForm, chosen: Recipients, tested: str = "") -> tuple[str, int]:
     """Whom it reaches, how many, the mail, and the button with the number."""
     first = chosen.people[0]
@@ -145,7 +120,7 @@ def _write_on(event: Event, form: SendForm, now: datetime) -> tuple[str, int]:
         again = mailing_form.edit_again(form, None)
     again.form_errors = [*form.form_errors, *form.csrf_token.errors]
     again.subject.errors, again.body.errors = form.subject.errors, form.body.errors
-    page, _status = show_form(event, again)
+    page, _status = mailing_pages.show_form(event, again)
     return page, form.status
 
 
@@ -179,11 +154,3 @@ def _do(event_id: int, mailing_id: int, done: str, act: Callable[[datetime], obj
         act(clock.now())
     flash(done)
     return redirect(url_for(".mailing", event_id=event_id, mailing_id=mailing_id), 303)
-
-
-def _author() -> Person:
-    """Whoever is signed in: the guard of these pages lets nobody else in."""
-    person = guards.viewer()
-    if person is None:
-        raise RuntimeError("the guard of the organisers' pages let nobody in")
-    return person

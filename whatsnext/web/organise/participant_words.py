@@ -141,6 +141,7 @@ def mail_kind(kind: Kind) -> str:
         Kind.CANCELLATION: _("End of the registration"),
         Kind.EVENT_CANCELLATION: _("Talk cancelled"),
         Kind.ORGANISER_MESSAGE: _("Message of the organisers"),
+        Kind.FOLLOWER_MESSAGE: _("Message to those who follow the theme"),
         Kind.NEW_LINK: _("New link"),
         Kind.PART_CANCELLATION: _("Part cancelled"),
         Kind.COUNTER_DECLINED: _("Answer to a proposed time"),

@@ -16,7 +16,7 @@ from whatsnext.services import participants, recipients, registrations, waiting_
 from whatsnext.services.recipients import Act, Recipients
 from whatsnext.web.organise import bp, mail_preview, participant_words
 from whatsnext.web.organise.mailing_form import message_form
-from whatsnext.web.organise.mailings import show_form
+from whatsnext.web.organise.mailing_pages import show_form
 from whatsnext.web.organise.participant_form import BulkForm, SealedForm
 from whatsnext.web.organise.participants import show_list
 

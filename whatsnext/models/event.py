@@ -35,8 +35,7 @@ class Event(Base):
     The time is kept as promised, as local wall time (`starts_local`, naive) plus `zone` and `fold`; the instants
     `starts_at` and `ends_at` (UTC) stand beside it for sorting and are null until a draft has a time.
     `sequence` is the event's SEQUENCE (RFC 5545 §3.8.7.4). `version` guards against two editors, `page_version`
-    rises with whatever the public page shows. `last_arrival` is the last arrival number given. Series, theme, host and
-    speakers are for reading; written are their ids.
+    rises with whatever the public page shows. `last_arrival` is the last arrival number given.
     """
 
     __tablename__ = "event"
@@ -99,9 +98,9 @@ class Event(Base):
     page_version: Mapped[int] = mapped_column(default=1)
     last_arrival: Mapped[int] = mapped_column(default=0)
 
-    series: Mapped[Series] = relationship(viewonly=True)
-    theme: Mapped[Theme | None] = relationship(viewonly=True)
-    host: Mapped[Agency | None] = relationship(viewonly=True)
+    series: Mapped[Series] = relationship()
+    theme: Mapped[Theme | None] = relationship()
+    host: Mapped[Agency | None] = relationship()
     speakers: Mapped[list[Speaker]] = relationship(
         secondary="event_speaker", order_by="EventSpeaker.position", viewonly=True
     )

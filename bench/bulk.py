@@ -52,13 +52,12 @@ def _attend(ids: list[int], people: int) -> int:
 
 
 def _catch_up() -> None:
-    """What the database does by itself after a while: statistics, and on PostgreSQL the next id."""
+    """PostgreSQL's next ids, and the statistics that it gathers by itself after a while; SQLite has neither."""
+    if db.engine.dialect.name != "postgresql":
+        return
     with db.engine.connect() as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            for table in ("person", "registration", "message"):
-                connection.exec_driver_sql(
-                    f"SELECT setval('{table}_id_seq', (SELECT coalesce(max(id), 1) FROM {table}))"
-                )
+        for table in ("person", "registration", "message"):
+            connection.exec_driver_sql(f"SELECT setval('{table}_id_seq', (SELECT coalesce(max(id), 1) FROM {table}))")
         connection.exec_driver_sql("ANALYZE")
 
 

@@ -124,8 +124,7 @@ class Make:
             "created_at": now,
             "changed_at": now,
         }
-        of_ids = {f"{name}_id": given.pop(name).id for name in ("theme", "host") if given.get(name) is not None}
-        event = Event(**{**filled, **given, **of_ids})
+        event = Event(**{**filled, **given})
         if "starts_at" not in given:
             _set_time(event, starts_local or datetime.combine(day, time(14)), zone)
         event.part_count, event.repeat_weeks = 1, every

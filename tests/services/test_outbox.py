@@ -1,5 +1,6 @@
 """What mail is owed, until when, and how it is taken back."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from tests.factories import NOON
 from whatsnext.db import db, write
 from whatsnext.errors import NotFound
-from whatsnext.models import Kind, Message, MessageState
+from whatsnext.models import Kind, Message, MessageState, Registration, Status
 from whatsnext.services import outbox
 
 HOUR = timedelta(hours=1)
@@ -47,6 +48,28 @@ def test_superseding_takes_back_only_what_is_not_out(make):
         assert outbox.supersede(ada, (Kind.INVITATION,)) == [owed]
     states = [db.session.get(Message, mail.id).state for mail in (sent, owed, other)]
     assert states == [MessageState.SENT, MessageState.SUPERSEDED, MessageState.OWED]
+
+
+def test_many_are_owed_at_once_in_order_of_arrival_each_with_a_message_id_of_its_own(app, make):
+    talk, other = make.event(sequence=3), make.event()
+    line = make.registration(talk, Status.WAITING, arrival=9, language="en")
+    place = make.registration(talk, arrival=2, sequence=4)
+    make.registration(talk, Status.CANCELLED)
+    make.registration(other)
+    heard = Registration.status != Status.CANCELLED
+    with write():
+        assert outbox.owe_all(Kind.UPDATE, NOON, talk, heard, {"text": "Größer"}) == 2
+    mails = db.session.query(Message).order_by(Message.id).all()
+    assert [(mail.registration, mail.sequence, mail.language) for mail in mails] == [
+        (place, 4, "de"),
+        (line, None, "en"),
+    ]
+    (alone,) = [owe(Kind.UPDATE, registration=place, facts={"text": "Größer"}, sequence=4)]
+    alike = [column.key for column in Message.__table__.columns if column.key not in ("id", "message_id")]
+    assert [getattr(mails[0], name) for name in alike] == [getattr(alone, name) for name in alike]
+    assert len({mail.message_id for mail in [*mails, alone]}) == 3
+    domain = app.config["SETTINGS"].sender.partition("@")[2]
+    assert all(re.fullmatch(rf"[0-9a-f]{{32}}@{re.escape(domain)}", mail.message_id) for mail in mails)
 
 
 def test_releasing_lets_held_mails_go(make):

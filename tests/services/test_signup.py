@@ -54,6 +54,17 @@ def test_a_stranger_holds_a_place_until_the_address_is_proved(make, owed):
     assert owed() == [(Kind.CONFIRMATION_REQUEST, ada)]
 
 
+def test_signing_up_takes_one_statement_more_for_a_known_address_and_no_more_than_that(make, query_count):
+    slug = make.event().slug
+    known = make.registration(make.event()).person.email
+    asked = []
+    for wish in (ADA, replace(ADA, email=known, form_key="k2")):
+        with query_count() as queries, write():
+            signup.sign_up(slug, wish, None, NOON)
+        asked.append(len([query for query in queries if not query.startswith(("BEGIN", "NOTIFY"))]))
+    assert asked == [8, 9]
+
+
 def test_confirming_turns_the_hold_into_a_place_and_owes_the_invitation(make, owed):
     talk = make.event(places_on_site=1)
     sign_up(talk)

@@ -17,6 +17,7 @@ from time import monotonic
 
 import sqlalchemy as sa
 from flask import current_app
+from sqlalchemy.orm import joinedload, undefer
 
 from config import Settings
 from whatsnext.db import db
@@ -24,7 +25,7 @@ from whatsnext.mail import maildir
 from whatsnext.mail.compose import compose, sender
 from whatsnext.mail.kinds import KINDS, is_wanted
 from whatsnext.mail.mime import Line, Post, PostOffice, build
-from whatsnext.models import Message, MessageState, Registration
+from whatsnext.models import Event, Message, MessageState, Registration
 
 LEASE = timedelta(minutes=5)
 """Longer than all time-outs of one SMTP dialogue together; renewed before each mail."""
@@ -137,6 +138,7 @@ def prepare(claimed: Claim, now: datetime, lease: timedelta = LEASE) -> Parcel |
     message = db.session.scalar(
         sa.select(Message)
         .where(Message.id == claimed.id, Message.state == MessageState.SENDING, Message.tries == claimed.tries)
+        .options(undefer(Message.raw))
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )
@@ -161,11 +163,21 @@ def prepare(claimed: Claim, now: datetime, lease: timedelta = LEASE) -> Parcel |
 
 
 def _lock_registration(registration_id: int | None) -> bool:
-    """Its `stamp` moves on with each calendar part; False while someone else changes it."""
+    """Its `stamp` moves on with each calendar part; False while someone else changes it.
+
+    Whom and what the mail is about is read along with it.
+    """
     if registration_id is None:
         return True
-    row = sa.select(Registration).where(Registration.id == registration_id)
-    locked = row.with_for_update(skip_locked=True, key_share=True).execution_options(populate_existing=True)
+    talk = joinedload(Registration.event, innerjoin=True)
+    about = (
+        talk.joinedload(Event.series, innerjoin=True),
+        talk.joinedload(Event.theme),
+        joinedload(Registration.person, innerjoin=True),
+    )
+    row = sa.select(Registration).where(Registration.id == registration_id).options(*about)
+    lock = row.with_for_update(skip_locked=True, key_share=True, of=Registration)
+    locked = lock.execution_options(populate_existing=True)
     return db.session.scalar(locked) is not None
 
 

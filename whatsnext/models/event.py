@@ -36,8 +36,7 @@ class Event(Base):
     `starts_at` and `ends_at` (UTC) stand beside it for sorting and are null until a draft has a time.
     `opens_local` and `closes_local` are those of sign-up, null where a button and not a typed time has set it.
     `sequence` is the event's SEQUENCE (RFC 5545 §3.8.7.4). `version` guards against two editors, `page_version`
-    rises with whatever the public page shows. `last_arrival` is the last arrival number given. Series, theme, host and
-    speakers are for reading; written are their ids.
+    rises with whatever the public page shows. `last_arrival` is the last arrival number given.
 
     A talk of several parts has a row for each of them in `parts` and their number in `part_count`; one of a single
     part has none. `starts_at` is then the start of the first and `ends_at` the end of the last that takes place, while
@@ -116,9 +115,9 @@ class Event(Base):
     page_version: Mapped[int] = mapped_column(default=1)
     last_arrival: Mapped[int] = mapped_column(default=0)
 
-    series: Mapped[Series] = relationship(viewonly=True)
-    theme: Mapped[Theme | None] = relationship(viewonly=True)
-    host: Mapped[Agency | None] = relationship(viewonly=True)
+    series: Mapped[Series] = relationship()
+    theme: Mapped[Theme | None] = relationship()
+    host: Mapped[Agency | None] = relationship()
     speakers: Mapped[list[Speaker]] = relationship(
         secondary="event_speaker", order_by="EventSpeaker.position", viewonly=True
     )

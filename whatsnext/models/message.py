@@ -73,6 +73,13 @@ class Message(Base):
         sa.Index("ix_message_event", "event_id", "state"),
         sa.Index("ix_message_recent", "person_id", "created_at"),
         sa.Index("ix_message_unproved", "unproved", "created_at"),
+        sa.Index(
+            "ix_message_settled",
+            "state",
+            "settled_at",
+            sqlite_where=sa.text("settled_at IS NOT NULL"),
+            postgresql_where=sa.text("settled_at IS NOT NULL"),
+        ),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[Kind] = mapped_column(choice(Kind))

@@ -52,8 +52,7 @@ class Registration(Base):
     unproven (one such hold in 24 hours, safety.md R3). `sequence` is the highest SEQUENCE owed to this attendee,
     null before the first invitation; `stamp` the last DTSTAMP. `reply_token` routes calendar answers and never changes.
     `partstat` is the calendar's answer, `partstat_at` when it came; `reply_sequence` and `reply_stamp` are SEQUENCE and
-    DTSTAMP of the newest one, `reply_comment` what the person wrote with it. `event` and `person` are for reading;
-    written are their ids.
+    DTSTAMP of the newest one, `reply_comment` what the person wrote with it.
     """
 
     __tablename__ = "registration"
@@ -110,8 +109,8 @@ class Registration(Base):
         sa.Text, default="", info=personal("to know what the person answered", _SEEN, _LIFE)
     )
 
-    event: Mapped[Event] = relationship(viewonly=True)
-    person: Mapped[Person] = relationship(viewonly=True)
+    event: Mapped[Event] = relationship()
+    person: Mapped[Person] = relationship()
 
 
 class PartAnswer(Base):

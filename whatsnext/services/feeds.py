@@ -15,7 +15,7 @@ from sqlalchemy.orm import joinedload
 
 from whatsnext import tokens
 from whatsnext.calendars.feed import Shown
-from whatsnext.db import db
+from whatsnext.db import db, glance
 from whatsnext.errors import EventCancelled, NotFound
 from whatsnext.models import (
     Agency,
@@ -35,6 +35,16 @@ KEPT_PAST = timedelta(days=365)
 KEPT_CANCELLED = timedelta(days=30)
 MOST = 2000
 NEWS = 30
+
+# Made once: most fetches of a feed cost nothing but this row.
+_SERIES = sa.select(Series.id, Series.name, Series.page_version, Series.version).where(
+    Series.slug == sa.bindparam("slug")
+)
+_THEME = (
+    sa.select(Theme.id, Theme.name, Theme.colour, Theme.version, Series.name, Series.page_version, Series.version)
+    .join(Series, Series.id == Theme.series_id)
+    .where(Theme.slug == sa.bindparam("slug"))
+)
 
 
 @dataclass(frozen=True)
@@ -61,16 +71,13 @@ class Choices:
 
 def of_series(slug: str) -> Source:
     """Raises NotFound."""
-    row = _row(sa.select(Series.id, Series.name, Series.page_version, Series.version).where(Series.slug == slug))
+    row = _row(_SERIES, slug=slug)
     return Source(row[1], 0, tuple(row), Event.series_id == row[0])
 
 
 def of_theme(slug: str) -> Source:
     """Raises NotFound."""
-    chosen = sa.select(
-        Theme.id, Theme.name, Theme.colour, Theme.version, Series.name, Series.page_version, Series.version
-    )
-    row = _row(chosen.join(Series, Series.id == Theme.series_id).where(Theme.slug == slug))
+    row = _row(_THEME, slug=slug)
     return Source(f"{row[1]} – {row[4]}", row[2], tuple(row), Event.theme_id == row[0])
 
 
@@ -94,12 +101,11 @@ def _all_series() -> tuple[Any, ...]:
     return tuple(sa.select(counter).select_from(Series).scalar_subquery() for counter in counters)
 
 
-def _row(chosen: sa.Select[*tuple[Any, ...]]) -> tuple[Any, ...]:
-    with db.engine.connect() as connection:
-        row = connection.execute(chosen).first()
+def _row(chosen: sa.Select[*tuple[Any, ...]], **given: Any) -> tuple[Any, ...]:
+    row = glance(chosen, given)
     if row is None:
         raise NotFound
-    return tuple(row)
+    return row
 
 
 # --- what is in it ---------------------------------------------------------------------------------------

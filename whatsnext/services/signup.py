@@ -346,6 +346,8 @@ def _register(
     }
     if place and not proved:
         said["held_at"] = now
+    if not proved:
+        waiting_list.touch(event)  # writes the event, its last number and its version, once
     registration_id, ref = _anew(old, said) if old else _first(event, person, said)
     if proved:
         registration = db.session.get_one(Registration, registration_id)
@@ -353,7 +355,6 @@ def _register(
         db.session.flush()
         settle(registration, now)
     else:
-        waiting_list.touch(event)
         about = {"language": wish.language, "best_before": said["hold_ends_at"]}
         outbox.ask_to_confirm(registration_id, person, event, now, **about)
     return ref

@@ -148,7 +148,8 @@ def answered(page: Page, address: str) -> None:
 
 def sent_back(page: Page, address: str) -> None:
     participants(page, address)
-    page.locator("tr", has_text="Mails kommen zurück").get_by_role("link").first.click()
+    with page.expect_navigation():
+        page.locator("tr", has_text="Mails kommen zurück").get_by_role("link").first.click()
 
 
 def incoming(page: Page, address: str) -> None:
@@ -191,7 +192,8 @@ def take(browser: Browser, address: str, link: str, wanted: set[str]) -> None:
     for group in (VISITED, ORGANISED):
         if group is ORGANISED:
             page.goto(link)
-            page.click("main form button")
+            with page.expect_navigation():
+                page.click("main form button")
         for name, go in group.items():
             if not wanted or name in wanted:
                 for width, height in WIDTHS.items():

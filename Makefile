@@ -31,7 +31,7 @@ ifdef T
 else
 	@tools/need.sh chromium postgresql node dovecot nginx
 	@$(MAKE) --no-print-directory $(NODE)
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --cov --cov-report=term:skip-covered
 endif
 
 lint: tools ## ruff, mypy, import contracts, catalogue, templates, dependencies, the tree

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from config import Settings
 from tests import servers
@@ -51,12 +52,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("database", kinds, indirect=True)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes (`-n`), those that need most of the machine follow each other in one."""
-    for item in items:
-        if any(item.get_closest_marker(name) for name in ("browser", "load")):
-            item.add_marker(pytest.mark.xdist_group("one after the other"))
+class InTurn(LoadScopeScheduling):  # type: ignore[misc]
+    """Each test goes to the next process that is free; those that need most of the machine follow each other in one.
+
+    Marks for groups would say the same; pytest-xdist 3.8 loses them with pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "in turn" if nodeid.startswith(("tests/browser/", "tests/load/")) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InTurn:
+    return InTurn(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:

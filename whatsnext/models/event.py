@@ -40,9 +40,10 @@ class Event(Base):
 
     __tablename__ = "event"
     __table_args__ = (
-        sa.Index("ix_event_coming", "series_id", "state", "starts_at"),
-        sa.Index("ix_event_theme", "theme_id", "state", "starts_at"),
-        sa.Index("ix_event_host", "host_id", "state", "starts_at"),
+        sa.Index("ix_event_coming", "series_id", "starts_at", "id"),
+        sa.Index("ix_event_theme", "theme_id", "starts_at", "id"),
+        sa.Index("ix_event_host", "host_id", "starts_at", "id"),
+        sa.Index("ix_event_time", "starts_at", "id"),
         sa.Index("ix_event_announced", "state", "published_at"),
         sa.CheckConstraint("duration_minutes > 0", name="duration"),
         sa.CheckConstraint("capacity_on_site >= 0 AND capacity_online >= 0", name="capacity"),

@@ -4,6 +4,8 @@ import statistics
 import time
 from collections.abc import Sequence
 
+import sqlalchemy as sa
+
 from bench import bulk
 from bench.load import BenchFailed, cpu_seconds
 from bench.sample import MAKE
@@ -11,6 +13,7 @@ from config import Settings
 from tests.pages import Page
 from whatsnext.app import create_app
 from whatsnext.db import db, write
+from whatsnext.models import Message, MessageState
 
 ATTENDEES = 10_000
 
@@ -38,6 +41,7 @@ def measure(settings: Settings, cookie: str, pids: Sequence[int], rounds: int) -
                 took[people].append((time.process_time() + cpu_seconds(pids) - began) * 1000)
                 if answer.status_code != 303:
                     raise BenchFailed(f"moving a talk was answered by {answer.status_code}")
-        db.session.rollback()
+            with write():  # what is owed has gone out when a talk is moved again
+                db.session.execute(sa.update(Message).values(state=MessageState.SENT))
         db.engine.dispose()
     return statistics.median(took[ATTENDEES]), statistics.median(took[1])

@@ -46,9 +46,10 @@ class Event(Base):
 
     __tablename__ = "event"
     __table_args__ = (
-        sa.Index("ix_event_coming", "series_id", "state", "starts_at"),
-        sa.Index("ix_event_theme", "theme_id", "state", "starts_at"),
-        sa.Index("ix_event_host", "host_id", "state", "starts_at"),
+        sa.Index("ix_event_coming", "series_id", "starts_at", "id"),
+        sa.Index("ix_event_theme", "theme_id", "starts_at", "id"),
+        sa.Index("ix_event_host", "host_id", "starts_at", "id"),
+        sa.Index("ix_event_time", "starts_at", "id"),
         sa.Index("ix_event_announced", "state", "published_at"),
         sa.Index(
             "ix_event_courses",

@@ -32,6 +32,8 @@ from whatsnext.services.signup import ACTIVE
 from whatsnext.services.waiting_list import Places
 
 PUBLIC = (EventState.PUBLISHED, EventState.CANCELLED)
+IS_PUBLIC = Event.state != EventState.DRAFT
+"""The same for lists in order of time: said so, it is no way to search, which would find all and sort them."""
 LONGEST_TALK = timedelta(days=8)
 """How far back the index is read for talks that have begun and are not over."""
 
@@ -215,11 +217,11 @@ def _bound(key: Key) -> tuple[Any, Any]:
 
 
 def _listed(series: Series | None, theme: Theme | None, words: str) -> sa.Select[Event]:
-    chosen = sa.select(Event).where(Event.state.in_(PUBLIC)).options(joinedload(Event.theme), joinedload(Event.host))
+    chosen = sa.select(Event).where(IS_PUBLIC).options(joinedload(Event.theme), joinedload(Event.host))
     if theme:
         chosen = chosen.where(Event.theme_id == theme.id)
-    else:  # named, so that the index of coming talks is read whether one series is meant or all
-        chosen = chosen.where(Event.series_id == series.id if series else Event.series_id.in_(sa.select(Series.id)))
+    elif series:
+        chosen = chosen.where(Event.series_id == series.id)
     for word in words.split()[:8]:
         chosen = chosen.where(_holds(word))
     return chosen

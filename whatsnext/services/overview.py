@@ -93,12 +93,13 @@ Key = tuple[datetime, int]
 
 def coming(now: datetime) -> list[Talk]:
     """Talks that are not over, cancelled ones included, soonest first."""
-    return _stand(_public().where(Event.ends_at > now).order_by(Event.starts_at, Event.id).limit(MOST), now)
+    still = _public().where(Event.starts_at > now - catalogue.LONGEST_TALK, Event.ends_at > now)
+    return _stand(still.order_by(Event.starts_at, Event.id).limit(MOST), now)
 
 
 def past(now: datetime, before: Key | None = None) -> tuple[list[Talk], Key | None]:
     """Talks that are over, newest first, PAST_PAGE at a time; and the key of the next page."""
-    over = _public().where(Event.ends_at <= now)
+    over = _public().where(Event.starts_at < now, Event.ends_at <= now)
     if before is not None:
         over = over.where(sa.tuple_(Event.starts_at, Event.id) < sa.tuple_(*map(sa.literal, before)))
     talks = _stand(over.order_by(Event.starts_at.desc(), Event.id.desc()).limit(PAST_PAGE + 1), now)
@@ -148,7 +149,7 @@ def to_do(talks: list[Talk], unpublished: list[Event], now: datetime) -> list[To
 def _public() -> sa.Select[Event]:
     return (
         sa.select(Event)
-        .where(Event.state.in_(catalogue.PUBLIC))
+        .where(catalogue.IS_PUBLIC)
         .options(joinedload(Event.series), joinedload(Event.theme), joinedload(Event.host))
     )
 

@@ -224,7 +224,8 @@ def shown(show: Show, event_id: int | None = None) -> tuple[sa.ColumnElement[boo
     if show is Show.ALL:
         return ()
     if show is Show.NEEDS:
-        coming = Registration.status.in_((Status.HELD, Status.WAITING, Status.OFFERED, Status.CONFIRMED))
+        # said as what it is not: the status is no way to search for the few of one talk
+        coming = Registration.status.not_in((Status.CANCELLED, Status.EXPIRED))
         return (Registration.needs != "", Registration.needs_consent_at.is_not(None), coming)
     if show is Show.UNDELIVERED:
         return (Registration.id.in_(undelivered(event_id)), Registration.status != Status.EXPIRED)

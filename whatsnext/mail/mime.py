@@ -16,8 +16,7 @@ from base64 import encodebytes
 from binascii import b2a_qp
 from dataclasses import dataclass
 from datetime import datetime
-from email import policy
-from email.headerregistry import Address
+from email.header import Header
 from email.utils import format_datetime
 from functools import lru_cache
 from types import TracebackType
@@ -28,8 +27,11 @@ from flask_mail import Connection, Mail, Message
 
 TIMEOUT = 20
 _BRACKETED = re.compile("<[!-;=?-~]+>")
-WIRE = policy.SMTP.clone(cte_type="7bit", refold_source="none")
-"""CRLF and nothing but ASCII: a relay may lack 8BITMIME, and smtplib does not ask."""
+_QP_END = re.compile("\r?\n")
+"""b2a_qp ends its lines as the first one of the text ends, or by LF alone."""
+_ADDRESS = re.compile(r"[!-;=?-~]+")
+_QUOTED = re.compile(r'["\\]')
+_ENDS_LINE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,9 @@ class Letter:
 
 
 def build(letter: Letter) -> bytes:
-    """The mail as it goes over the wire (RFC 6047 §2.4): CRLF, 7 bit.
+    """The mail as it goes over the wire (RFC 6047 §2.4): CRLF, and nothing but ASCII.
+
+    A relay may lack 8BITMIME, and smtplib does not ask.
 
     Raises ValueError for a line end in anything that becomes a header.
     """
@@ -83,13 +87,33 @@ def build(letter: Letter) -> bytes:
 
 @lru_cache(maxsize=256)
 def _header(name: str, value: str) -> str:
-    """Encoded and folded by the library, which refuses line ends; all mails about a talk share some of them."""
-    return str(WIRE.fold(*WIRE.header_store_parse(name, value)))
+    """A header of words; all mails about a talk share some of them."""
+    return f"{name}: {_words(name, value)}\r\n"
 
 
 @lru_cache(maxsize=256)
 def _address(name: str, display_name: str, address: str) -> str:
-    return str(WIRE.fold(*WIRE.header_store_parse(name, Address(display_name, addr_spec=address))))
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError(f"{address!r} cannot stand in {name}")
+    if not display_name:
+        return f"{name}: {address}\r\n"
+    shown = _words(name, display_name)
+    if shown == display_name:
+        shown = f'"{_QUOTED.sub(lambda found: chr(92) + found[0], display_name)}"'
+    return f"{name}: {shown}\r\n <{address}>\r\n"
+
+
+def _words(name: str, value: str) -> str:
+    """ASCII as it is, all else as encoded words (RFC 2047). Raises ValueError for what could end a line.
+
+    The newer interface of the library decodes encoded words that stand in `value`, line ends in them included, forgets
+    the quotes of a long name, and loses blanks where it folds (CPython 3.11).
+    """
+    if _ENDS_LINE.search(value):
+        raise ValueError(f"{value!r} cannot stand in {name}")
+    if value.isascii() and "=?" not in value:
+        return value
+    return Header(value, "utf-8", header_name=name).encode(linesep="\r\n")
 
 
 def _raw(name: str, value: str) -> str:
@@ -102,7 +126,7 @@ def _raw(name: str, value: str) -> str:
 def _text(subtype: str, text: str) -> str:
     """As it is or nearly so for most scripts, in base64 where that is shorter."""
     given = text.replace("\n", "\r\n").encode()
-    quoted, packed = b2a_qp(given).decode("ascii"), _base64(given)
+    quoted, packed = _QP_END.sub("\r\n", b2a_qp(given).decode("ascii")), _base64(given)
     encoding, body = ("quoted-printable", quoted) if len(quoted) <= len(packed) else ("base64", packed)
     return _part(f'text/{subtype}; charset="utf-8"', encoding, body)
 

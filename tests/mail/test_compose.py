@@ -525,7 +525,7 @@ def test_a_line_end_never_begins_a_header() -> None:
             message_id="<1@example.org>",
             date=NOON,
         )
-        with pytest.raises(ValueError, match=r"line|invalid|CR|Invalid"):
+        with pytest.raises(ValueError, match="cannot stand in"):
             build(bad)
 
 

@@ -205,13 +205,15 @@ def _address(event: Event, search: Search) -> str:
 
 
 def _one(row: Row, form: Form) -> tuple[str, int]:
-    event = everyone.event(row.registration.event_id)
+    event, now = everyone.event(row.registration.event_id), clock.now()
+    mails = everyone.mails(row.registration)
     page = render_template(
         "organise/participants/one.html",
         event=event,
         row=row,
         form=form,
-        mails=everyone.mails(row.registration),
+        mails=mails,
+        retriable=[mail.id for mail in mails if mailings.may_retry(mail, now)],
         words=participant_words,
         everyone=everyone,
     )

@@ -204,10 +204,18 @@ def _owe_updates(event: Event, hearers: list[Any], renewal: Renewal, details: di
             if older and older.kind in INVITING:
                 rows.append(_row(older.kind, registration, event, now, target))
             else:
-                own = {**details, "before": older.facts.get("before", details["before"])} if older else details
+                own = _joined(older.facts, details) if older else details
                 rows.append(_row(Kind.UPDATE, registration, event, now, target, **own))
     _insert(rows)
     return len(hearers)
+
+
+def _joined(older: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
+    """Two changes in one mail: from what the person last knew, with every word the organisers had to say."""
+    said, words = older.get("text", ""), newer["text"]
+    if words and f"\n\n{words}\n\n" not in f"\n\n{said}\n\n":
+        said = f"{said}\n\n{words}" if said else words
+    return {**older, **newer, "before": older.get("before", newer["before"]), "text": said}
 
 
 def _older(unsent: Unsent, registration_id: int, target: Target) -> Message | None:

@@ -30,6 +30,17 @@ from whatsnext.services.differences import Facts
 from whatsnext.services.parts import Target
 
 INVITING = (Kind.INVITATION, Kind.PROMOTION)
+TRUE_OF_A_TALK_OFF = (
+    Kind.CANCELLATION,
+    Kind.PART_CANCELLATION,
+    Kind.ORGANISER_MESSAGE,
+    Kind.FORWARD,
+    Kind.NEW_LINK,
+    Kind.SIGN_IN,
+    Kind.SECURITY_NOTICE,
+    Kind.BARRIER_REPORT,
+)
+"""What still goes out after a talk was called off: what a person wrote or asked for, and what took something away."""
 HEARS = sa.or_(
     Registration.status.in_((Status.CONFIRMED, Status.OFFERED)),
     sa.and_(Registration.status == Status.WAITING, Registration.proved_at.is_not(None)),
@@ -245,8 +256,7 @@ def tell_cancellation(event: Event, now: datetime) -> int:
     db.session.flush()
     event.sequence += 1
     _raise_sequences(event)
-    kept = (Kind.CANCELLATION, Kind.PART_CANCELLATION)
-    outbox.supersede_event(event.id, [kind for kind in Kind if kind not in kept], now)
+    outbox.supersede_event(event.id, [kind for kind in Kind if kind not in TRUE_OF_A_TALK_OFF], now)
     return _tell_off(Kind.EVENT_CANCELLATION, event, parts.uids(event, now), None, now)
 
 

@@ -2,6 +2,7 @@ import contextlib
 import csv
 import io
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -94,6 +95,50 @@ def test_a_mail_that_failed_counts_until_a_later_one_arrives(make):
     make.message(Kind.UPDATE, one, state=MessageState.SUPERSEDED)
     assert participants.counts(one.event_id)[Show.UNDELIVERED] == 1
     make.message(Kind.INVITATION, one, state=MessageState.SENT)
+    assert participants.counts(one.event_id)[Show.UNDELIVERED] == 0
+
+
+EVENING = datetime(2026, 3, 16, 18, 0)
+
+
+def parts_mailed(make, *mails, **given):
+    """A registration for three evenings, and mails (number of the part or None, state, SEQUENCE) about them."""
+    further = (EVENING + timedelta(weeks=1), EVENING + timedelta(weeks=2))
+    talk = make.event(**{"starts_local": EVENING, "further": further, **given})
+    one = make.registration(talk, sequence=max(sequence for _number, _state, sequence in mails))
+    for number, state, sequence in mails:
+        part_id = talk.parts[number - 1].id if number else None
+        make.message(Kind.INVITATION, one, part_id=part_id, state=state, sequence=sequence)
+    return one
+
+
+FAILED, SENT, DEFERRED = MessageState.FAILED, MessageState.SENT, MessageState.DEFERRED
+
+
+@pytest.mark.parametrize(
+    ("mails", "invited"),
+    [
+        ([(1, FAILED, 0), (2, SENT, 0), (3, SENT, 0)], Invited.UNDELIVERED),
+        ([(1, DEFERRED, 0), (2, FAILED, 0), (3, SENT, 0)], Invited.UNDELIVERED),
+        ([(1, DEFERRED, 0), (2, SENT, 0), (3, SENT, 0)], Invited.LATER),
+        ([(1, FAILED, 0), (2, SENT, 0), (1, SENT, 0), (3, SENT, 0)], Invited.SENT),
+        ([(None, FAILED, 0), (1, SENT, 1), (2, SENT, 1), (3, SENT, 1)], Invited.SENT),
+        ([(1, SENT, 0), (2, SENT, 0), (3, SENT, 1)], Invited.SENT),
+    ],
+)
+def test_of_irregular_parts_the_one_that_has_come_least_far_counts(make, mails, invited):
+    one = parts_mailed(make, *mails)
+    assert participants.invitation(one)[0] is invited
+    assert [row.invited for row in participants.page(one.event_id, Search()).rows] == [invited]
+    assert participants.counts(one.event_id)[Show.UNDELIVERED] == int(invited is Invited.UNDELIVERED)
+
+
+def test_a_course_that_did_not_arrive_is_not_hidden_by_one_part_that_did(make):
+    course = {"further": (), "every": 1, "times": 3}
+    one = parts_mailed(make, (None, FAILED, 0), (2, SENT, 1), **course)
+    assert participants.invitation(one)[0] is Invited.UNDELIVERED
+    make.message(Kind.INVITATION, one, state=SENT, sequence=1)
+    assert participants.invitation(one)[0] is Invited.SENT
     assert participants.counts(one.event_id)[Show.UNDELIVERED] == 0
 
 

@@ -105,6 +105,9 @@ ON_THE_WAY = {
     MessageState.LAPSED: Invited.UNDELIVERED,
 }
 
+LEAST_FAR = {state: number for number, state in enumerate(reversed(ON_THE_WAY))}
+"""Not delivered before held back, later and on its way."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -233,11 +236,9 @@ def shown(show: Show, event_id: int | None = None) -> tuple[sa.ColumnElement[boo
 
 
 def undelivered(event_id: int | None = None) -> sa.Select[int | None]:
-    """Ids of registrations, of one talk or of all, whose newest mail did not arrive."""
+    """Ids of registrations, of one talk or of all, whose newest mail did not arrive; of several parts one of them."""
     mail, later = aliased(Message), aliased(Message)
-    newer = sa.select(later.id).where(
-        later.registration_id == mail.registration_id, later.id > mail.id, later.state != MessageState.SUPERSEDED
-    )
+    newer = sa.select(later.id).where(*_replaces(later, mail))
     return sa.select(mail.registration_id).where(
         mail.state.in_(UNDELIVERED),
         mail.registration_id.is_not(None),
@@ -364,8 +365,15 @@ def _rows(event_id: int, conditions: tuple[sa.ColumnElement[bool], ...], limit: 
 def _newest(mail: type[Message], wanted: Any) -> Any:
     """Something about the newest calendar mail of a registration of the query around it; null without one.
 
-    The talk is left out on purpose: by it a database would read all mails of the talk for each of its registrations.
+    Of several parts each has a newest one: of these the one that has come least far. The talk is left out on purpose: by it a database would read all mails of the talk for each of its registrations.
     """
+    later = aliased(Message)
+    newer = sa.select(later.id).where(
+        *_replaces(later, mail), later.kind.in_(CALENDAR_KINDS), later.sequence.is_not(None)
+    )
+    far = sa.case(
+        (mail.state.in_(LEAST_FAR) & ~newer.exists(), sa.case(LEAST_FAR, value=mail.state)), else_=len(LEAST_FAR)
+    )
     chosen = (
         sa.select(wanted)
         .where(
@@ -374,10 +382,27 @@ def _newest(mail: type[Message], wanted: Any) -> Any:
             mail.sequence.is_not(None),
             mail.state != MessageState.SUPERSEDED,
         )
-        .order_by(mail.id.desc())
+        .order_by(far, mail.id.desc())
         .limit(1)
     )
     return chosen.correlate(Registration).scalar_subquery()
+
+
+def _replaces(later: type[Message], mail: type[Message]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions for `later` being about the same as `mail` and newer, so that what became of `mail` does not count.
+
+    Of a talk of several parts each part stands alone in a calendar, and a course by its rule beside its parts.
+    """
+    irregular = sa.exists(sa.select(Event.id).where(Event.id == mail.event_id, Event.repeat_weeks == 0))
+    same = sa.or_(
+        later.part_id.is_(None),
+        later.part_id == mail.part_id,
+        mail.sequence.is_(None),
+        later.kind.in_(WITHDRAWING) & mail.kind.not_in(WITHDRAWING),
+        mail.part_id.is_(None) & irregular,
+    )
+    newer = (later.id > mail.id, later.state != MessageState.SUPERSEDED)
+    return later.registration_id == mail.registration_id, *newer, same
 
 
 def _invited() -> Any:

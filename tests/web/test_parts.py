@@ -197,6 +197,19 @@ def test_a_part_that_is_off_stands_there_as_such(organiser, client, make):
     assert SPANS[1] in text
 
 
+def test_what_a_part_is_off_for_stands_beside_it_and_the_organiser_reads_which_it_is(organiser, client, make):
+    talk = evenings(make)
+    own = registrations.manage_token(make.registration(talk))
+    path = f"/organise/events/{talk.id}/parts/1/cancel"
+    organiser.submit(path, {"reason": "Der <Raum> ist zu.", "action": "cancel"}, form="cancel")
+    assert "Teil 1 ist abgesagt. 1 Person wird informiert." in organiser.page(f"/organise/events/{talk.id}").text
+    for page in (f"/events/{talk.slug}", f"/registrations/{own}"):
+        text = client.page(page).text
+        assert "2 Teile, 1 abgesagt" in text
+        assert f"{SPANS[0]}, abgesagt Grund: Der <Raum> ist zu. {SPANS[1]}" in text
+        assert "<strong>abgesagt</strong>" in client.get(page).text
+
+
 def test_a_long_course_is_told_in_few_words_on_its_card(client, make):
     talk = make.event(starts_local=FIRST, every=2, times=6, title="Kurs")
     text = client.page(f"/series/{talk.series.slug}").text

@@ -33,7 +33,7 @@ from whatsnext.models import (
     Registration,
     Status,
 )
-from whatsnext.services import answers, outbox
+from whatsnext.services import answers, outbox, parts
 
 PAGE = 50
 WITHDRAWING = (Kind.CANCELLATION, Kind.EVENT_CANCELLATION)
@@ -198,9 +198,22 @@ def mails(registration: Registration) -> list[Message]:
         .where(Message.registration_id == registration.id, Message.event_id == registration.event_id)
         .order_by(Message.id.desc())
         .limit(100)
-        .options(defer(Message.facts))
+        .options(defer(Message.facts), joinedload(Message.part))
     )
     return list(db.session.scalars(owed))
+
+
+def part_answers(registration: Registration) -> list[str]:
+    """What the calendar answered to each part of a talk of several, in words; nothing where it has not. One query."""
+    talk = registration.event
+    if not parts.several(talk):
+        return []
+    said = answers.of_parts(registration)
+    return [
+        _("Part %(number)s, %(when)s: %(answer)s", number=part.position, when=parts.when(talk, part), answer=words)
+        for part in parts.live(talk)
+        if (words := answer_words(said.get(part.id, PartStat.NEEDS_ACTION)))
+    ]
 
 
 def sent_back_at(registration: Registration) -> datetime | None:
@@ -365,7 +378,8 @@ def _rows(event_id: int, conditions: tuple[sa.ColumnElement[bool], ...], limit: 
 def _newest(mail: type[Message], wanted: Any) -> Any:
     """Something about the newest calendar mail of a registration of the query around it; null without one.
 
-    Of several parts each has a newest one: of these the one that has come least far. The talk is left out on purpose: by it a database would read all mails of the talk for each of its registrations.
+    Of several parts each has a newest one: of these the one that has come least far. The talk is left out on
+    purpose: by it a database would read all mails of the talk for each of its registrations.
     """
     later = aliased(Message)
     newer = sa.select(later.id).where(

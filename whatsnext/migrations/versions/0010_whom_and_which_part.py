@@ -1,6 +1,6 @@
 """A mail keeps whose wish it answers, and a reminder which of several parts of one day it was for.
 
-Facts are forgotten once a mail is settled; a mail that failed is tried again, though its talk has another theme by then.
+What a mail says is forgotten once it is settled; one that failed is tried again, when its talk may have another theme.
 """
 
 import sqlalchemy as sa

@@ -11,7 +11,7 @@ from tests.factories import NOON
 from whatsnext.db import db, write
 from whatsnext.errors import NotFound
 from whatsnext.models import Kind, MessageState, PartStat, Status
-from whatsnext.services import participants
+from whatsnext.services import participants, participants_file
 from whatsnext.services.participants import Invited, Search, Show
 
 EVERYONE = Search()
@@ -212,7 +212,7 @@ def test_the_file_holds_those_the_invitation_filter_finds(make):
         one = make.registration(talk, partstat=answer, person=make.person(name=answer.value))
         make.message(Kind.INVITATION, one, state=MessageState.SENT)
     with write():
-        content = participants.export(talk.id, Search(invited=Invited.TENTATIVE), make.organiser(), NOON)
+        content = participants_file.export(talk.id, Search(invited=Invited.TENTATIVE), make.organiser(), NOON)
     assert [line.split(";")[0] for line in content.decode().splitlines()[1:]] == ["TENTATIVE"]
 
 
@@ -263,7 +263,7 @@ def test_the_export_holds_this_talk_without_needs_and_without_formulas(make, owe
     make.registration(talk, person=evil, needs="MARKER", needs_consent_at=NOON, created_at=NOON)
     make.registration(make.event(), person=make.person(name="MARKER"))
     with write():
-        content = participants.export(talk.id, Search(), by, NOON)
+        content = participants_file.export(talk.id, Search(), by, NOON)
     assert content.startswith(b"\xef\xbb\xbf")
     table = list(csv.reader(io.StringIO(content.decode("utf-8-sig")), delimiter=";"))
     row = ["'=HYPERLINK(1)", "'+ada@bund.example", '\'@SUM(A1); "Amt"']
@@ -275,11 +275,11 @@ def test_the_export_holds_this_talk_without_needs_and_without_formulas(make, owe
 
 @pytest.mark.parametrize("start", list("=+-@\t\r"))
 def test_no_cell_is_taken_for_a_formula(start):
-    assert participants.neutral(f"{start}1") == f"'{start}1"
+    assert participants_file.neutral(f"{start}1") == f"'{start}1"
 
 
 def test_a_harmless_cell_stays_as_it_is():
-    assert participants.neutral("Ada = Grace") == "Ada = Grace"
+    assert participants_file.neutral("Ada = Grace") == "Ada = Grace"
 
 
 @pytest.mark.parametrize("number", [1, 3])

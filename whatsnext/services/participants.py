@@ -1,18 +1,14 @@
-"""Who takes part in one talk, for those who plan it: found, counted, shown, exported.
+"""Who takes part in one talk, for those who plan it: found, counted, shown.
 
 Every question names the event: no registration is found by its bare id or ref (safety.md P1, P2).
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased, contains_eager, defer, joinedload
@@ -33,13 +29,12 @@ from whatsnext.models import (
     Registration,
     Status,
 )
-from whatsnext.services import answers, outbox, parts
+from whatsnext.services import answers, parts
 
 PAGE = 50
 WITHDRAWING = (Kind.CANCELLATION, Kind.EVENT_CANCELLATION)
 CALENDAR_KINDS = answers.CALENDARS
 UNDELIVERED = (MessageState.FAILED, MessageState.LAPSED)
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Show(StrEnum):
@@ -164,18 +159,17 @@ def count(event_id: int, search: Search) -> int:
 
 def page(event_id: int, search: Search, after: int = 0) -> Page:
     """The registrations that arrived after number `after`, PAGE at most. One query."""
-    rows = _rows(event_id, (*matching(event_id, search), Registration.arrival > after), PAGE + 1)
-    more = len(rows) > PAGE
-    rows = rows[:PAGE]
-    return Page(rows, rows[-1].registration.arrival if more else None)
+    found = rows(event_id, (*matching(event_id, search), Registration.arrival > after), PAGE + 1)
+    more, found = len(found) > PAGE, found[:PAGE]
+    return Page(found, found[-1].registration.arrival if more else None)
 
 
 def one(event_id: int, ref: str) -> Row:
     """One registration of this talk. Raises NotFound for one of another talk, and for none."""
-    rows = _rows(event_id, (Registration.event_id == event_id, Registration.ref == ref), 1)
-    if not rows:
+    found = rows(event_id, (Registration.event_id == event_id, Registration.ref == ref), 1)
+    if not found:
         raise NotFound
-    return rows[0]
+    return found[0]
 
 
 def invitation(registration: Registration) -> tuple[Invited, Message | None]:
@@ -260,30 +254,7 @@ def undelivered(event_id: int | None = None) -> sa.Select[int | None]:
     )
 
 
-# --- export ----------------------------------------------------------------------------------------------
-
-
-def export(event_id: int, search: Search, by: Person, now: datetime) -> bytes:
-    """Those found as CSV: UTF-8 with a byte order mark and semicolons, as a spreadsheet set to German opens it.
-
-    Cells that a spreadsheet would take for a formula begin with an apostrophe (safety.md P12). Accessibility needs
-    are not in it (D3). Owes the person who exports a notice (I12). Raises NotFound.
-    """
-    talk = event(event_id)
-    rows = list(_rows(event_id, matching(event_id, search), None))
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
-    writer.writerow(_headings())
-    for row in rows:
-        writer.writerow([neutral(cell) for cell in _cells(row, talk)])
-    facts = {"what": "export", "event": talk.title, "number": len(rows)}
-    outbox.owe(Kind.SECURITY_NOTICE, now, person=by, facts=facts)
-    return ("\ufeff" + out.getvalue()).encode()
-
-
-def neutral(cell: str) -> str:
-    """The same text, which no spreadsheet takes for a formula (safety.md P12)."""
-    return f"'{cell}" if cell.startswith(DANGEROUS) else cell
+# --- words -----------------------------------------------------------------------------------------------
 
 
 def status_words(row: Row) -> str:
@@ -321,35 +292,11 @@ def answer_words(answer: PartStat) -> str:
     return words[answer]
 
 
-def _headings() -> list[str]:
-    return [
-        _("Name"),
-        _("Mail address"),
-        _("Agency or organisation"),
-        _("Attendance"),
-        _("Status"),
-        _("Answer of the calendar"),
-        _("Language"),
-        _("Arrived"),
-    ]
-
-
-def _cells(row: Row, talk: Event) -> Iterator[str]:
-    registration = row.registration
-    yield registration.name
-    yield registration.person.email
-    yield registration.agency
-    yield mode_words(registration.mode)
-    yield status_words(row)
-    yield answer_words(registration.partstat)
-    yield registration.language
-    yield f"{registration.created_at.astimezone(ZoneInfo(talk.zone)):%Y-%m-%d %H:%M}"
-
-
 # --- queries ---------------------------------------------------------------------------------------------
 
 
-def _rows(event_id: int, conditions: tuple[sa.ColumnElement[bool], ...], limit: int | None) -> list[Row]:
+def rows(event_id: int, conditions: tuple[sa.ColumnElement[bool], ...], limit: int | None) -> list[Row]:
+    """Registrations of one talk under these conditions, in order of arrival; all of them without a limit. One query."""
     line = (
         sa.select(
             Registration.id,

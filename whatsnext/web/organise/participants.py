@@ -14,7 +14,7 @@ from whatsnext.db import write
 from whatsnext.errors import DomainError, NotFound
 from whatsnext.i18n import gettext as _
 from whatsnext.models import CancelledBy, Event, EventState
-from whatsnext.services import mailings, registrations, waiting_list
+from whatsnext.services import mailings, participants_file, registrations, waiting_list
 from whatsnext.services import participants as everyone
 from whatsnext.services.participants import Invited, Row, Search, Show
 from whatsnext.web import guards
@@ -119,7 +119,7 @@ def participants_csv(event_id: int) -> ResponseReturnValue:
     person = guards.viewer()
     if form.validate_on_submit() and person is not None:
         with write():
-            content = everyone.export(event_id, search, person, clock.now())
+            content = participants_file.export(event_id, search, person, clock.now())
         headers = {"Content-Disposition": f'attachment; filename="participants-{event_id}.csv"'}
         return content, 200, {**headers, "Content-Type": "text/csv; charset=utf-8"}
     number = everyone.count(event_id, search)

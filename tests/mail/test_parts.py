@@ -74,6 +74,19 @@ def test_each_irregular_part_has_a_mail_that_says_which_it_is_and_lists_all(make
     ]
 
 
+@pytest.mark.parametrize("kind", [Kind.INVITATION, Kind.PROMOTION, Kind.UPDATE])
+def test_the_mail_of_one_part_does_not_say_that_declining_it_gives_up_the_place(make: Make, kind: Kind) -> None:
+    talk, single = evenings(make), make.event()
+    own = make.registration(talk, sequence=0)
+    for part_id, about in ((talk.parts[0].id, own), (None, make.registration(single, sequence=0))):
+        make.message(kind, about, part_id=part_id, sequence=0)
+    part, whole = (letter(message) for message in owed())
+    for text in (part.text, part.html):
+        assert "Ihren Platz für die anderen" in text
+        assert "gibt Ihren Platz frei" not in text
+    assert "für die anderen" not in whole.text
+
+
 def test_a_course_is_one_mail_with_its_rule(make: Make) -> None:
     talk = course(make)
     invite(make, talk, "en")

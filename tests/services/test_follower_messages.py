@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.factories import NOON
+from tests.mail.worlds import change, send_all
 from whatsnext.db import db, write
 from whatsnext.errors import LinkInvalid, NobodyToTell, RecipientsChanged
 from whatsnext.models import EventState, Kind, Message, MessageState
@@ -90,6 +91,20 @@ def test_a_failed_one_is_tried_again_with_the_same_words(make, sent, theme, talk
     with write():
         mailings.retry(talk.id, mailing.id, mail.id, NOON)
     assert "Guten Tag Ada," in sent()[0].part("text/plain")
+
+
+def test_one_is_tried_again_though_the_talk_has_another_theme_by_then(make, smtp, theme, talk):
+    follow = make.follow(theme_id=theme.id)
+    mailing = send(talk, make.organiser(), seal(talk))
+    (mail,) = db.session.scalars(sa.select(Message))
+    smtp.answers[mail.recipient] = "550 5.1.1 no such mailbox"
+    assert send_all() == 0
+    smtp.answers.clear()
+    change(talk, theme_id=make.theme().id)
+    with write():
+        mailings.retry(talk.id, mailing.id, mail.id, NOON)
+    assert send_all() == 1
+    assert smtp.mails[0].recipients == [follow.person.email]
 
 
 def test_the_same_form_sent_twice_makes_one_mailing(make, owed, theme, talk):

@@ -52,6 +52,25 @@ def test_editing_twice_before_the_mail_went_tells_only_the_newest_state(make):
     assert [m.kind for m in messages(MessageState.SUPERSEDED)] == [Kind.UPDATE]
 
 
+def test_what_the_organisers_said_of_each_change_stands_in_the_one_mail(make):
+    talk = make.event()
+    make.registration(talk)
+    for words in ("Der Raum war belegt.", "", "Die Referentin kommt später.", "Die Referentin kommt später."):
+        move(talk, text=words)
+    (update,) = messages()
+    assert update.facts["text"] == "Der Raum war belegt.\n\nDie Referentin kommt später."
+
+
+def test_a_change_after_switching_keeps_that_the_person_switched(make):
+    talk = make.event(places_on_site=3, places_online=3)
+    ada = make.registration(talk, mode=Mode.ONLINE)
+    with write():
+        invitations.reinvite(ada, Mode.ON_SITE, NOON)
+    move(talk, text="Der Raum war belegt.")
+    (update,) = messages()
+    assert (update.facts["mode_before"], update.facts["text"]) == ("on_site", "Der Raum war belegt.")
+
+
 def test_someone_whose_invitation_is_not_out_yet_gets_the_new_one_not_an_update(make):
     talk = make.event()
     ada = make.registration(talk, sequence=None)

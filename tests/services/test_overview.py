@@ -169,10 +169,18 @@ def test_the_number_of_questions_does_not_grow_with_the_talks(make, query_count,
         assert len(items) == 3 * number
         assert len(over[0]) == number
         assert {item.event.theme.name for item in items if item.need is Need.NO_HOST}
-    assert len(queries) == 12
+    assert len(queries) == 13
 
 
 def test_what_is_over_is_not_coming(make):
     talk = make.event(starts_local=datetime(2026, 1, 5, 9))
     assert overview.coming(talk.ends_at) == []
     assert [one.event for one in overview.coming(talk.ends_at - timedelta(seconds=1))] == [talk]
+
+
+def test_a_course_that_runs_stays_among_those_that_come(make):
+    course = make.event(starts_local=datetime(2026, 3, 16, 18, 0), every=1, times=4)
+    make.event(starts_local=datetime(2026, 3, 16, 18, 0))
+    weeks_in = course.parts[2].starts_at
+    assert [talk.event for talk in overview.coming(weeks_in)] == [course]
+    assert overview.coming(course.ends_at) == []

@@ -2,6 +2,7 @@ import contextlib
 import csv
 import io
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from tests.factories import NOON
 from whatsnext.db import db, write
 from whatsnext.errors import NotFound
 from whatsnext.models import Kind, MessageState, PartStat, Status
-from whatsnext.services import participants
+from whatsnext.services import participants, participants_file
 from whatsnext.services.participants import Invited, Search, Show
 
 EVERYONE = Search()
@@ -97,6 +98,50 @@ def test_a_mail_that_failed_counts_until_a_later_one_arrives(make):
     assert participants.counts(one.event_id)[Show.UNDELIVERED] == 0
 
 
+EVENING = datetime(2026, 3, 16, 18, 0)
+
+
+def parts_mailed(make, *mails, **given):
+    """A registration for three evenings, and mails (number of the part or None, state, SEQUENCE) about them."""
+    further = (EVENING + timedelta(weeks=1), EVENING + timedelta(weeks=2))
+    talk = make.event(**{"starts_local": EVENING, "further": further, **given})
+    one = make.registration(talk, sequence=max(sequence for _number, _state, sequence in mails))
+    for number, state, sequence in mails:
+        part_id = talk.parts[number - 1].id if number else None
+        make.message(Kind.INVITATION, one, part_id=part_id, state=state, sequence=sequence)
+    return one
+
+
+FAILED, SENT, DEFERRED = MessageState.FAILED, MessageState.SENT, MessageState.DEFERRED
+
+
+@pytest.mark.parametrize(
+    ("mails", "invited"),
+    [
+        ([(1, FAILED, 0), (2, SENT, 0), (3, SENT, 0)], Invited.UNDELIVERED),
+        ([(1, DEFERRED, 0), (2, FAILED, 0), (3, SENT, 0)], Invited.UNDELIVERED),
+        ([(1, DEFERRED, 0), (2, SENT, 0), (3, SENT, 0)], Invited.LATER),
+        ([(1, FAILED, 0), (2, SENT, 0), (1, SENT, 0), (3, SENT, 0)], Invited.SENT),
+        ([(None, FAILED, 0), (1, SENT, 1), (2, SENT, 1), (3, SENT, 1)], Invited.SENT),
+        ([(1, SENT, 0), (2, SENT, 0), (3, SENT, 1)], Invited.SENT),
+    ],
+)
+def test_of_irregular_parts_the_one_that_has_come_least_far_counts(make, mails, invited):
+    one = parts_mailed(make, *mails)
+    assert participants.invitation(one)[0] is invited
+    assert [row.invited for row in participants.page(one.event_id, Search()).rows] == [invited]
+    assert participants.counts(one.event_id)[Show.UNDELIVERED] == int(invited is Invited.UNDELIVERED)
+
+
+def test_a_course_that_did_not_arrive_is_not_hidden_by_one_part_that_did(make):
+    course = {"further": (), "every": 1, "times": 3}
+    one = parts_mailed(make, (None, FAILED, 0), (2, SENT, 1), **course)
+    assert participants.invitation(one)[0] is Invited.UNDELIVERED
+    make.message(Kind.INVITATION, one, state=SENT, sequence=1)
+    assert participants.invitation(one)[0] is Invited.SENT
+    assert participants.counts(one.event_id)[Show.UNDELIVERED] == 0
+
+
 @pytest.mark.parametrize(
     ("mail", "registration", "invited"),
     [
@@ -167,7 +212,7 @@ def test_the_file_holds_those_the_invitation_filter_finds(make):
         one = make.registration(talk, partstat=answer, person=make.person(name=answer.value))
         make.message(Kind.INVITATION, one, state=MessageState.SENT)
     with write():
-        content = participants.export(talk.id, Search(invited=Invited.TENTATIVE), make.organiser(), NOON)
+        content = participants_file.export(talk.id, Search(invited=Invited.TENTATIVE), make.organiser(), NOON)
     assert [line.split(";")[0] for line in content.decode().splitlines()[1:]] == ["TENTATIVE"]
 
 
@@ -218,7 +263,7 @@ def test_the_export_holds_this_talk_without_needs_and_without_formulas(make, owe
     make.registration(talk, person=evil, needs="MARKER", needs_consent_at=NOON, created_at=NOON)
     make.registration(make.event(), person=make.person(name="MARKER"))
     with write():
-        content = participants.export(talk.id, Search(), by, NOON)
+        content = participants_file.export(talk.id, Search(), by, NOON)
     assert content.startswith(b"\xef\xbb\xbf")
     table = list(csv.reader(io.StringIO(content.decode("utf-8-sig")), delimiter=";"))
     row = ["'=HYPERLINK(1)", "'+ada@bund.example", '\'@SUM(A1); "Amt"']
@@ -230,11 +275,11 @@ def test_the_export_holds_this_talk_without_needs_and_without_formulas(make, owe
 
 @pytest.mark.parametrize("start", list("=+-@\t\r"))
 def test_no_cell_is_taken_for_a_formula(start):
-    assert participants.neutral(f"{start}1") == f"'{start}1"
+    assert participants_file.neutral(f"{start}1") == f"'{start}1"
 
 
 def test_a_harmless_cell_stays_as_it_is():
-    assert participants.neutral("Ada = Grace") == "Ada = Grace"
+    assert participants_file.neutral("Ada = Grace") == "Ada = Grace"
 
 
 @pytest.mark.parametrize("number", [1, 3])

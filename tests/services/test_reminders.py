@@ -250,6 +250,17 @@ def test_each_part_that_takes_place_is_reminded_of(make, owed):
     assert reminded[-1].best_before == start + 2 * week
 
 
+def test_two_parts_of_one_day_are_one_to_be_reminded_of_the_day_before_and_two_the_hour_before(make, owed):
+    morning = datetime(2026, 1, 19, 10)
+    talk = make.event(starts_local=morning, further=(morning + 6 * HOUR,))
+    ada = make.registration(talk)
+    one, two = (part.starts_at for part in talk.parts)
+    assert run(NOON, one - DAY, two - DAY, one - HOUR, one, two - HOUR, two - HOUR, two) == [0, 1, 0, 1, 0, 1, 0, 0]
+    numbers = db.session.scalars(sa.select(Reminder.position).order_by(Reminder.minutes, Reminder.position)).all()
+    assert numbers == [1, 2, 0]
+    assert owed() == [(Kind.REMINDER, ada)] * 3
+
+
 def test_the_reminder_of_a_part_names_it_and_its_own_time(make, at, sent):
     first = datetime(2026, 1, 19, 14)
     talk = make.event(title="Register", starts_local=first, further=(datetime(2026, 1, 20, 9),))

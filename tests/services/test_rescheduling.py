@@ -443,3 +443,19 @@ def test_after_any_changes_each_calendar_is_owed_exactly_one_update_or_none(make
     assert states.count(MessageState.OWED) == (1 if told else 0)
     assert (talk.sequence, ada.sequence) == (told, told)
     assert differences.facts(talk)["starts"] == talk.starts_at.astimezone(UTC).isoformat()
+
+
+def test_what_people_wrote_or_asked_for_still_goes_out_when_the_talk_is_called_off(make, owed):
+    talk, other = make.event(), make.person()
+    one = make.registration(talk)
+    for kind in (Kind.REMINDER, Kind.NEW_LINK, Kind.ORGANISER_MESSAGE):
+        make.message(kind, one)
+    for kind in (Kind.FORWARD, Kind.FOLLOWER_MESSAGE):
+        make.message(kind, other, event_id=talk.id)
+    cancel(talk, expected=1)
+    assert owed() == [
+        (Kind.NEW_LINK, one),
+        (Kind.ORGANISER_MESSAGE, one),
+        (Kind.FORWARD, other),
+        (Kind.EVENT_CANCELLATION, one),
+    ]

@@ -6,11 +6,14 @@ import pytest
 
 from tests.factories import NOON
 from tests.mail.worlds import change, owed
+from whatsnext.db import write
+from whatsnext.errors import NotFound
 from whatsnext.mail import deliver
-from whatsnext.models import Kind, MessageState
+from whatsnext.models import CancelledBy, Kind, MessageState, Status
 from whatsnext.permissions import Role
-from whatsnext.services import delivery, restored
+from whatsnext.services import delivery, mailings, restored
 from whatsnext.services.delivery import Hour
+from whatsnext.services.mailings import Words
 from whatsnext.web.organise import plot
 
 PAGE = "/organise/delivery"
@@ -82,6 +85,32 @@ def test_a_failed_mail_says_why_and_is_tried_again(organiser, make, smtp, sent):
     answer = organiser.submit(page, form=f"retry-{mail.id}")
     assert (answer.status_code, answer.location) == (303, PAGE)
     assert [delivered.recipients for delivered in sent()] == [[mail.recipient]]
+
+
+def test_every_mail_that_is_tried_again_says_what_it_has_to_say(organiser, make, smtp, sent):
+    talk, author = make.event(), make.organiser()
+    here, gone = make.registration(talk), make.registration(talk, Status.CANCELLED, cancelled_by=CancelledBy.ORGANISER)
+    with write():
+        mailing = mailings.begin(talk.id, Words("Raum geändert", "Guten Tag"), author, NOON)
+    make.message(Kind.ORGANISER_MESSAGE, here, state=MessageState.FAILED, mailing_id=mailing.id)
+    make.message(Kind.CANCELLATION, gone, state=MessageState.FAILED)
+    page = organiser.page(PAGE)
+    for form in [form.id for form in page.forms if form.id and form.id.startswith("retry-")]:
+        assert organiser.submit(page, form=form).status_code == 303
+    texts = [mail.part("text/plain") for mail in sent()]
+    assert "\n\nGuten Tag\n\n" in texts[0]
+    assert texts[1].startswith("Die Organisation hat Ihre Anmeldung")
+
+
+@pytest.mark.parametrize("kind", [Kind.FORWARD, Kind.ORGANISER_MESSAGE])
+def test_a_mail_whose_words_stood_in_it_alone_is_not_tried_again(organiser, make, kind):
+    talk = make.event()
+    own = make.message(Kind.INVITATION, make.registration(talk), state=MessageState.FAILED)
+    lost = make.message(kind, make.person(), event_id=talk.id, state=MessageState.FAILED)
+    page = organiser.page(PAGE)
+    assert [form.id for form in page.forms if form.id and form.id.startswith("retry-")] == [f"retry-{own.id}"]
+    with pytest.raises(NotFound), write():
+        mailings.retry_any(talk.id, lost.id, NOON)
 
 
 def test_a_mail_about_a_talk_that_is_over_is_not_tried_again(organiser, make, at):

@@ -137,7 +137,7 @@ def test_the_page_asks_as_much_for_three_talks_as_for_one(make, client, query_co
     client.page("/organise/")
     with query_count() as queries:
         assert client.page("/organise/").status == 200
-    assert len(queries) == 14
+    assert len(queries) == 15
 
 
 def test_a_talk_long_over_is_not_coming(make, client, at):

@@ -4,11 +4,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.factories import NOON
 from tests.interop.foreign import replay_with_icaljs
 from tests.pages import Page
-from whatsnext.db import db
-from whatsnext.models import Event, EventState, Kind, Status
-from whatsnext.services import registrations
+from whatsnext.db import db, write
+from whatsnext.models import Event, EventState, Kind, PartStat, Status
+from whatsnext.services import answers, registrations
 
 FIRST = datetime(2026, 3, 16, 18, 0)
 WEEK = timedelta(weeks=1)
@@ -195,6 +196,32 @@ def test_a_part_that_is_off_stands_there_as_such(organiser, client, make):
     text = client.page(f"/events/{talk.slug}").text
     assert f"{SPANS[0]}, abgesagt" in text
     assert SPANS[1] in text
+
+
+def test_what_a_part_is_off_for_stands_beside_it_and_the_organiser_reads_which_it_is(organiser, client, make):
+    talk = evenings(make)
+    own = registrations.manage_token(make.registration(talk))
+    path = f"/organise/events/{talk.id}/parts/1/cancel"
+    organiser.submit(path, {"reason": "Der <Raum> ist zu.", "action": "cancel"}, form="cancel")
+    assert "Teil 1 ist abgesagt. 1 Person wird informiert." in organiser.page(f"/organise/events/{talk.id}").text
+    for page in (f"/events/{talk.slug}", f"/registrations/{own}"):
+        text = client.page(page).text
+        assert "2 Teile, 1 abgesagt" in text
+        assert f"{SPANS[0]}, abgesagt Grund: Der <Raum> ist zu. {SPANS[1]}" in text
+        assert "<strong>abgesagt</strong>" in client.get(page).text
+
+
+def test_what_a_calendar_said_to_one_part_stands_on_both_pages_of_the_registration(organiser, client, make):
+    talk = evenings(make)
+    one, silent = make.registration(talk, partstat_at=NOON), make.registration(talk)
+    make.message(Kind.INVITATION, one, part_id=talk.parts[1].id)
+    with write():
+        answers.note(one, talk.parts[1], PartStat.DECLINED, 0, NOON)
+    said = f"{SPANS[1].replace(': ', ', ', 1)}: Im Kalender abgelehnt"
+    seen = organiser.page(f"/organise/events/{talk.id}/participants/{one.ref}").text
+    assert (said in seen, "Einladung, Teil 2" in seen) == (True, True)
+    assert said in client.page(f"/registrations/{registrations.manage_token(one)}").text
+    assert said not in client.page(f"/registrations/{registrations.manage_token(silent)}").text
 
 
 def test_a_long_course_is_told_in_few_words_on_its_card(client, make):

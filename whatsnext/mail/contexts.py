@@ -115,6 +115,7 @@ def registration(message: Message, _now: datetime) -> Context:
         "cancel_link": external("attendee.cancel", key=key),
         "status": own.status.value,
         "place": waiting_list.place_in_line(own),
+        "one_part": message.part is not None,
         "answers_read": current_app.config["SETTINGS"].reads_answers,
     }
 

@@ -63,7 +63,8 @@ class Message(Base):
     `not_before` is the next try or the end of a lease; `tries` says whose lease it is. `raw` holds the bytes from the
     first claim until the message is settled, so that a retry sends the same. `sequence` is the SEQUENCE promised.
     `part_id` names the one part that the calendar in it is about: always in irregular talks of several parts, in a
-    regular course where a part leaves the rule.
+    regular course where a part leaves the rule. `follow_id` is the number of the wish that a mail to a
+    follower answers; it may be gone.
     """
 
     __tablename__ = "message"
@@ -89,6 +90,7 @@ class Message(Base):
     event_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event.id"))
     part_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event_part.id"), index=True)
     mailing_id: Mapped[int | None] = mapped_column(sa.ForeignKey("mailing.id"), index=True)
+    follow_id: Mapped[int | None]
     recipient: Mapped[str] = mapped_column(
         sa.String(254), info=personal("to deliver the mail", "organisers and operators", "as long as the person")
     )

@@ -53,6 +53,12 @@ def partstat(registration: Registration, part: Target) -> PartStat:
     return answer.partstat if answer else PartStat.NEEDS_ACTION
 
 
+def of_parts(registration: Registration) -> dict[int, PartStat]:
+    """What was said to single parts, by the number of their row. One query."""
+    given = sa.select(PartAnswer.part_id, PartAnswer.partstat).where(PartAnswer.registration_id == registration.id)
+    return {part_id: said for part_id, said in db.session.execute(given)}  # noqa: C416
+
+
 def of_all(registration: Registration) -> PartStat:
     """One answer for all parts: what was said to any of them, a yes before a no."""
     said = {partstat(registration, part) for part in parts.live(registration.event)}

@@ -112,12 +112,6 @@ def _newest(those: sa.ColumnElement[bool]) -> list[Message]:
     return list(db.session.scalars(newest))
 
 
-def may_retry(message: Message, now: datetime) -> bool:
-    """Whether another try makes sense: it failed, and its talk is not over."""
-    event = message.event
-    return message.state is MessageState.FAILED and event is not None and not (event.ends_at and event.ends_at <= now)
-
-
 def message(event_id: int, message_id: int) -> Message:
     """A mail about this talk. Raises NotFound for one of another talk (safety.md P1)."""
     found = db.session.scalar(sa.select(Message).where(Message.id == message_id, Message.event_id == event_id))

@@ -91,9 +91,9 @@ def _row(
 ) -> dict[str, Any]:
     follow_id, person_id, email, language, name = follower
     with i18n.speaking(language):
-        facts = {"follow": follow_id, **words.filled(event, name)}
+        facts = words.filled(event, name)
     about = {"person_id": person_id, "recipient": email, "language": language, "mailing_id": mailing.id}
-    return outbox.row(Kind.FOLLOWER_MESSAGE, now, event, **about, facts=facts, sequence=None)
+    return outbox.row(Kind.FOLLOWER_MESSAGE, now, event, **about, follow_id=follow_id, facts=facts, sequence=None)
 
 
 def _fingerprint(followers: Followers, words: Words) -> str:

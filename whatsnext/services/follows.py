@@ -80,9 +80,10 @@ def is_over(follow: Follow) -> bool:
 
 
 def of(message: Message) -> Follow | None:
-    """What this mail was asked for by; a mail that is tried again has forgotten it and looks by person and talk."""
-    if follow_id := message.facts.get("follow"):
-        return db.session.get(Follow, follow_id)
+    """What this mail was asked for by; one settled before rows kept it looks by person and talk."""
+    if follow_id := message.follow_id or message.facts.get("follow"):
+        found = db.session.get(Follow, follow_id)
+        return found if found and found.person_id == message.person_id else None
     event = message.event
     if event is None or message.person_id is None:
         return None
@@ -208,7 +209,8 @@ def _row(kind: Kind, event: Event, follower: Any, now: datetime) -> dict[str, An
         recipient=follower.email,
         language=follower.language,
         sequence=None,
-        facts={"follow": follower.id},
+        follow_id=follower.id,
+        facts={},
     )
     return {**row, "best_before": min(row["best_before"], event.starts_at)}
 

@@ -30,6 +30,17 @@ from whatsnext.services.differences import Facts
 from whatsnext.services.parts import Target
 
 INVITING = (Kind.INVITATION, Kind.PROMOTION)
+TRUE_OF_A_TALK_OFF = (
+    Kind.CANCELLATION,
+    Kind.PART_CANCELLATION,
+    Kind.ORGANISER_MESSAGE,
+    Kind.FORWARD,
+    Kind.NEW_LINK,
+    Kind.SIGN_IN,
+    Kind.SECURITY_NOTICE,
+    Kind.BARRIER_REPORT,
+)
+"""What still goes out after a talk was called off: what a person wrote or asked for, and what took something away."""
 HEARS = sa.or_(
     Registration.status.in_((Status.CONFIRMED, Status.OFFERED)),
     sa.and_(Registration.status == Status.WAITING, Registration.proved_at.is_not(None)),
@@ -204,10 +215,18 @@ def _owe_updates(event: Event, hearers: list[Any], renewal: Renewal, details: di
             if older and older.kind in INVITING:
                 rows.append(_row(older.kind, registration, event, now, target))
             else:
-                own = {**details, "before": older.facts.get("before", details["before"])} if older else details
+                own = _joined(older.facts, details) if older else details
                 rows.append(_row(Kind.UPDATE, registration, event, now, target, **own))
     _insert(rows)
     return len(hearers)
+
+
+def _joined(older: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
+    """Two changes in one mail: from what the person last knew, with every word the organisers had to say."""
+    said, words = older.get("text", ""), newer["text"]
+    if words and f"\n\n{words}\n\n" not in f"\n\n{said}\n\n":
+        said = f"{said}\n\n{words}" if said else words
+    return {**older, **newer, "before": older.get("before", newer["before"]), "text": said}
 
 
 def _older(unsent: Unsent, registration_id: int, target: Target) -> Message | None:
@@ -237,8 +256,7 @@ def tell_cancellation(event: Event, now: datetime) -> int:
     db.session.flush()
     event.sequence += 1
     _raise_sequences(event)
-    kept = (Kind.CANCELLATION, Kind.PART_CANCELLATION)
-    outbox.supersede_event(event.id, [kind for kind in Kind if kind not in kept], now)
+    outbox.supersede_event(event.id, [kind for kind in Kind if kind not in TRUE_OF_A_TALK_OFF], now)
     return _tell_off(Kind.EVENT_CANCELLATION, event, parts.uids(event, now), None, now)
 
 

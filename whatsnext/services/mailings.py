@@ -220,6 +220,26 @@ def retry(event_id: int, mailing_id: int, message_id: int, now: datetime) -> Non
     _try_again(Message.mailing_id == mailing.id, message_id, now)
 
 
+def may_retry(message: Message, now: datetime) -> bool:
+    """Whether another try makes sense: it failed, its talk is not over, and its words are kept somewhere.
+
+    What a human wrote to the mailbox stands in the mail alone, and so do the words of a test.
+    """
+    event = message.event
+    over = event is None or (event.ends_at is not None and event.ends_at <= now)
+    return message.state is MessageState.FAILED and not over and _has_words(message)
+
+
+def _has_words(message: Message) -> bool:
+    worded = message.kind in (Kind.FORWARD, Kind.ORGANISER_MESSAGE, Kind.FOLLOWER_MESSAGE)
+    return not worded or message.mailing_id is not None
+
+
+def retry_any(event_id: int, message_id: int, now: datetime) -> None:
+    """Try one failed mail about this talk again; nothing happens if it is on its way. Raises NotFound."""
+    _try_again(Message.event_id == event_id, message_id, now)
+
+
 def retry_one(registration: Registration, message_id: int, now: datetime) -> None:
     """Try one failed mail about this registration again; nothing happens if it is on its way. Raises NotFound."""
     _try_again(Message.registration_id == registration.id, message_id, now)
@@ -285,7 +305,7 @@ def _paused(mailing: Mailing) -> tuple[sa.ColumnElement[bool], ...]:
 def _try_again(whose: sa.ColumnElement[bool], message_id: int, now: datetime) -> None:
     """A failed mail has forgotten what it said: it says it again from what is kept elsewhere."""
     message = db.session.scalar(sa.select(Message).where(Message.id == message_id, whose).with_for_update())
-    if message is None or message.event_id is None:
+    if message is None or message.event_id is None or not _has_words(message):
         raise NotFound
     if message.state is MessageState.FAILED:
         outbox.retry_failed(message_id, message.event_id, now)
@@ -307,7 +327,7 @@ def _said(message: Message) -> dict[str, Any]:
     if message.kind is Kind.UPDATE:  # the old state is gone: the mail shows the present one
         return {"before": differences.facts(event), "text": ""}
     if message.kind is Kind.CANCELLATION and registration.cancelled_by is not None:
-        return {"by": registration.cancelled_by.value}
+        return {"by": registration.cancelled_by.value, "had_place": message.sequence is not None}
     return {}
 
 

@@ -93,7 +93,7 @@ Key = tuple[datetime, int]
 
 def coming(now: datetime) -> list[Talk]:
     """Talks that are not over, cancelled ones included, soonest first."""
-    still = _public().where(Event.starts_at > now - catalogue.LONGEST_TALK, Event.ends_at > now)
+    still = _public().where(*catalogue.not_over(now))
     return _stand(still.order_by(Event.starts_at, Event.id).limit(MOST), now)
 
 

@@ -1,18 +1,14 @@
-"""Who takes part in one talk, for those who plan it: found, counted, shown, exported.
+"""Who takes part in one talk, for those who plan it: found, counted, shown.
 
 Every question names the event: no registration is found by its bare id or ref (safety.md P1, P2).
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased, contains_eager, defer, joinedload
@@ -33,13 +29,12 @@ from whatsnext.models import (
     Registration,
     Status,
 )
-from whatsnext.services import answers, outbox
+from whatsnext.services import answers, parts
 
 PAGE = 50
 WITHDRAWING = (Kind.CANCELLATION, Kind.EVENT_CANCELLATION)
 CALENDAR_KINDS = answers.CALENDARS
 UNDELIVERED = (MessageState.FAILED, MessageState.LAPSED)
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Show(StrEnum):
@@ -105,6 +100,9 @@ ON_THE_WAY = {
     MessageState.LAPSED: Invited.UNDELIVERED,
 }
 
+LEAST_FAR = {state: number for number, state in enumerate(reversed(ON_THE_WAY))}
+"""Not delivered before held back, later and on its way."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -161,18 +159,17 @@ def count(event_id: int, search: Search) -> int:
 
 def page(event_id: int, search: Search, after: int = 0) -> Page:
     """The registrations that arrived after number `after`, PAGE at most. One query."""
-    rows = _rows(event_id, (*matching(event_id, search), Registration.arrival > after), PAGE + 1)
-    more = len(rows) > PAGE
-    rows = rows[:PAGE]
-    return Page(rows, rows[-1].registration.arrival if more else None)
+    found = rows(event_id, (*matching(event_id, search), Registration.arrival > after), PAGE + 1)
+    more, found = len(found) > PAGE, found[:PAGE]
+    return Page(found, found[-1].registration.arrival if more else None)
 
 
 def one(event_id: int, ref: str) -> Row:
     """One registration of this talk. Raises NotFound for one of another talk, and for none."""
-    rows = _rows(event_id, (Registration.event_id == event_id, Registration.ref == ref), 1)
-    if not rows:
+    found = rows(event_id, (Registration.event_id == event_id, Registration.ref == ref), 1)
+    if not found:
         raise NotFound
-    return rows[0]
+    return found[0]
 
 
 def invitation(registration: Registration) -> tuple[Invited, Message | None]:
@@ -195,9 +192,22 @@ def mails(registration: Registration) -> list[Message]:
         .where(Message.registration_id == registration.id, Message.event_id == registration.event_id)
         .order_by(Message.id.desc())
         .limit(100)
-        .options(defer(Message.facts))
+        .options(defer(Message.facts), joinedload(Message.part))
     )
     return list(db.session.scalars(owed))
+
+
+def part_answers(registration: Registration) -> list[str]:
+    """What the calendar answered to each part of a talk of several, in words; nothing where it has not. One query."""
+    talk = registration.event
+    if not parts.several(talk):
+        return []
+    said = answers.of_parts(registration)
+    return [
+        _("Part %(number)s, %(when)s: %(answer)s", number=part.position, when=parts.when(talk, part), answer=words)
+        for part in parts.live(talk)
+        if (words := answer_words(said.get(part.id, PartStat.NEEDS_ACTION)))
+    ]
 
 
 def sent_back_at(registration: Registration) -> datetime | None:
@@ -233,11 +243,9 @@ def shown(show: Show, event_id: int | None = None) -> tuple[sa.ColumnElement[boo
 
 
 def undelivered(event_id: int | None = None) -> sa.Select[int | None]:
-    """Ids of registrations, of one talk or of all, whose newest mail did not arrive."""
+    """Ids of registrations, of one talk or of all, whose newest mail did not arrive; of several parts one of them."""
     mail, later = aliased(Message), aliased(Message)
-    newer = sa.select(later.id).where(
-        later.registration_id == mail.registration_id, later.id > mail.id, later.state != MessageState.SUPERSEDED
-    )
+    newer = sa.select(later.id).where(*_replaces(later, mail))
     return sa.select(mail.registration_id).where(
         mail.state.in_(UNDELIVERED),
         mail.registration_id.is_not(None),
@@ -246,30 +254,7 @@ def undelivered(event_id: int | None = None) -> sa.Select[int | None]:
     )
 
 
-# --- export ----------------------------------------------------------------------------------------------
-
-
-def export(event_id: int, search: Search, by: Person, now: datetime) -> bytes:
-    """Those found as CSV: UTF-8 with a byte order mark and semicolons, as a spreadsheet set to German opens it.
-
-    Cells that a spreadsheet would take for a formula begin with an apostrophe (safety.md P12). Accessibility needs
-    are not in it (D3). Owes the person who exports a notice (I12). Raises NotFound.
-    """
-    talk = event(event_id)
-    rows = list(_rows(event_id, matching(event_id, search), None))
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
-    writer.writerow(_headings())
-    for row in rows:
-        writer.writerow([neutral(cell) for cell in _cells(row, talk)])
-    facts = {"what": "export", "event": talk.title, "number": len(rows)}
-    outbox.owe(Kind.SECURITY_NOTICE, now, person=by, facts=facts)
-    return ("\ufeff" + out.getvalue()).encode()
-
-
-def neutral(cell: str) -> str:
-    """The same text, which no spreadsheet takes for a formula (safety.md P12)."""
-    return f"'{cell}" if cell.startswith(DANGEROUS) else cell
+# --- words -----------------------------------------------------------------------------------------------
 
 
 def status_words(row: Row) -> str:
@@ -307,35 +292,11 @@ def answer_words(answer: PartStat) -> str:
     return words[answer]
 
 
-def _headings() -> list[str]:
-    return [
-        _("Name"),
-        _("Mail address"),
-        _("Agency or organisation"),
-        _("Attendance"),
-        _("Status"),
-        _("Answer of the calendar"),
-        _("Language"),
-        _("Arrived"),
-    ]
-
-
-def _cells(row: Row, talk: Event) -> Iterator[str]:
-    registration = row.registration
-    yield registration.name
-    yield registration.person.email
-    yield registration.agency
-    yield mode_words(registration.mode)
-    yield status_words(row)
-    yield answer_words(registration.partstat)
-    yield registration.language
-    yield f"{registration.created_at.astimezone(ZoneInfo(talk.zone)):%Y-%m-%d %H:%M}"
-
-
 # --- queries ---------------------------------------------------------------------------------------------
 
 
-def _rows(event_id: int, conditions: tuple[sa.ColumnElement[bool], ...], limit: int | None) -> list[Row]:
+def rows(event_id: int, conditions: tuple[sa.ColumnElement[bool], ...], limit: int | None) -> list[Row]:
+    """Registrations of one talk under these conditions, in order of arrival; all of them without a limit. One query."""
     line = (
         sa.select(
             Registration.id,
@@ -364,8 +325,16 @@ def _rows(event_id: int, conditions: tuple[sa.ColumnElement[bool], ...], limit: 
 def _newest(mail: type[Message], wanted: Any) -> Any:
     """Something about the newest calendar mail of a registration of the query around it; null without one.
 
-    The talk is left out on purpose: by it a database would read all mails of the talk for each of its registrations.
+    Of several parts each has a newest one: of these the one that has come least far. The talk is left out on
+    purpose: by it a database would read all mails of the talk for each of its registrations.
     """
+    later = aliased(Message)
+    newer = sa.select(later.id).where(
+        *_replaces(later, mail), later.kind.in_(CALENDAR_KINDS), later.sequence.is_not(None)
+    )
+    far = sa.case(
+        (mail.state.in_(LEAST_FAR) & ~newer.exists(), sa.case(LEAST_FAR, value=mail.state)), else_=len(LEAST_FAR)
+    )
     chosen = (
         sa.select(wanted)
         .where(
@@ -374,10 +343,27 @@ def _newest(mail: type[Message], wanted: Any) -> Any:
             mail.sequence.is_not(None),
             mail.state != MessageState.SUPERSEDED,
         )
-        .order_by(mail.id.desc())
+        .order_by(far, mail.id.desc())
         .limit(1)
     )
     return chosen.correlate(Registration).scalar_subquery()
+
+
+def _replaces(later: type[Message], mail: type[Message]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions for `later` being about the same as `mail` and newer, so that what became of `mail` does not count.
+
+    Of a talk of several parts each part stands alone in a calendar, and a course by its rule beside its parts.
+    """
+    irregular = sa.exists(sa.select(Event.id).where(Event.id == mail.event_id, Event.repeat_weeks == 0))
+    same = sa.or_(
+        later.part_id.is_(None),
+        later.part_id == mail.part_id,
+        mail.sequence.is_(None),
+        later.kind.in_(WITHDRAWING) & mail.kind.not_in(WITHDRAWING),
+        mail.part_id.is_(None) & irregular,
+    )
+    newer = (later.id > mail.id, later.state != MessageState.SUPERSEDED)
+    return later.registration_id == mail.registration_id, *newer, same
 
 
 def _invited() -> Any:

@@ -267,14 +267,23 @@ def lines(event: Event) -> list[str]:
     return [
         _("Part %(number)s: %(when)s, cancelled", number=part.position, when=when(event, part))
         if part.cancelled_at
-        else _("Part %(number)s: %(when)s", number=part.position, when=when(event, part))
+        else line(event, part)
         for part in of(event)
     ]
 
 
+def line(event: Event, part: EventPart) -> str:
+    """The same of one part, without whether it takes place."""
+    return _("Part %(number)s: %(when)s", number=part.position, when=when(event, part))
+
+
 def rhythm(event: Event) -> str:
-    """ "3 Teile", "6 Teile, jede Woche", "6 Teile, alle 2 Wochen"; "" for a talk of one part."""
-    return rhythm_in_words(event.part_count, event.repeat_weeks) if several(event) else ""
+    """ "3 Teile", "6 Teile, jede Woche", "6 Teile, alle 2 Wochen, 1 abgesagt"; "" for a talk of one part."""
+    if not several(event):
+        return ""
+    words = rhythm_in_words(event.part_count, event.repeat_weeks)
+    off = event.part_count - len(live(event))
+    return _("%(parts)s, %(number)s cancelled", parts=words, number=off) if off else words
 
 
 def rhythm_in_words(count: int, weeks: int) -> str:

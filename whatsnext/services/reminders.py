@@ -149,9 +149,16 @@ def _horizon(now: datetime) -> datetime:
 
 
 def _owe(occasion: Occasion, due: list[Due], now: datetime) -> int:
-    """One mail for each attendee who had the place in time and was not reminded of this day or a later one."""
+    """One mail for each attendee who had the place in time and was not reminded of this day or a later one.
+
+    Days before, two parts of one day are one to be reminded of; hours before, each is.
+    """
     last, day = due[-1], occasion.starts_local.date()
-    reminded = sa.select(Reminder.registration_id).where(Reminder.minutes == last.minutes, Reminder.day >= day)
+    number = _number(occasion, last.minutes)
+    reminded = sa.select(Reminder.registration_id).where(
+        Reminder.minutes == last.minutes,
+        sa.or_(Reminder.day > day, sa.and_(Reminder.day == day, Reminder.position == number)),
+    )
     attendees = db.session.execute(
         sa.select(Registration.id, Registration.person_id, Person.email, Registration.language)
         .join(Registration.person)
@@ -165,9 +172,15 @@ def _owe(occasion: Occasion, due: list[Due], now: datetime) -> int:
     ).all()
     if not attendees:
         return 0
-    _note([{"registration_id": each.id, "minutes": one.minutes, "day": day} for each in attendees for one in due])
+    noted = [{"minutes": one.minutes, "day": day, "position": _number(occasion, one.minutes)} for one in due]
+    _note([{"registration_id": each.id, **one} for each in attendees for one in noted])
     db.session.execute(sa.insert(Message), [_row(occasion, each, now) for each in attendees])
     return len(attendees)
+
+
+def _number(occasion: Occasion, minutes: int) -> int:
+    """Which part of its day is reminded of; 0 for all of them, and for a talk of one part."""
+    return occasion.part.position if occasion.part and minutes < A_DAY else 0
 
 
 def _row(occasion: Occasion, attendee: Any, now: datetime) -> dict[str, Any]:

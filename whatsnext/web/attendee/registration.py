@@ -69,6 +69,7 @@ def show(mine: Registration, key: str, *, own: bool) -> str:
         over=standing is Standing.PAST,
         other=other_way(mine) if coming and mine.proved_at else None,
         invitation=_invitation(mine, talk) if coming and mine.status is Status.CONFIRMED else "",
+        answers=participants.part_answers(mine) if mine.status is Status.CONFIRMED else [],
         rules=_line_rules(talk, now) if mine.status is Status.WAITING else "",
         offer_url=_offer_url(mine),
         masked=text.masked(mine.person.email),

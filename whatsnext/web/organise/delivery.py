@@ -11,12 +11,12 @@ from flask.typing import ResponseReturnValue
 
 from whatsnext import clock, i18n
 from whatsnext.db import write
-from whatsnext.errors import DomainError
+from whatsnext.errors import DomainError, NotFound
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.models import MessageState
 from whatsnext.permissions import Right, may
-from whatsnext.services import delivery, outbox, restored
+from whatsnext.services import delivery, mailings, restored
 from whatsnext.services.delivery import Hour
 from whatsnext.web import guards
 from whatsnext.web.forms import Form
@@ -47,7 +47,9 @@ def delivery_retry(event_id: int, message_id: int) -> ResponseReturnValue:
     if form.validate_on_submit():
         try:
             with write():
-                outbox.retry_failed(message.id, event_id, clock.now())
+                mailings.retry_any(event_id, message.id, clock.now())
+        except NotFound:
+            raise
         except DomainError as error:
             form.refuse(error)
         else:
@@ -80,7 +82,7 @@ def _page(form: Form) -> tuple[str, int]:
         form=form,
         states=_states(),
         picture=_picture(delivery.hours(now)),
-        failed=[(mail, delivery.may_retry(mail, now)) for mail in delivery.not_delivered(now)],
+        failed=[(mail, mailings.may_retry(mail, now)) for mail in delivery.not_delivered(now)],
         deferred=delivery.deferred(),
         held=restored.held(),
         braked=delivery.braked(),

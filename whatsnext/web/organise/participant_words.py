@@ -157,6 +157,12 @@ def mail_kind(kind: Kind) -> str:
     return names[kind]
 
 
+def mail_name(message: Message) -> str:
+    """The same with the part it is about: "Einladung, Teil 2"."""
+    kind = mail_kind(message.kind)
+    return _("%(mail)s, part %(number)s", mail=kind, number=message.part.position) if message.part else kind
+
+
 def mail_state(message: Message) -> str:
     """What became of a mail."""
     names = {

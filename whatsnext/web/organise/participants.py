@@ -14,7 +14,7 @@ from whatsnext.db import write
 from whatsnext.errors import DomainError, NotFound
 from whatsnext.i18n import gettext as _
 from whatsnext.models import CancelledBy, Event, EventState
-from whatsnext.services import mailings, registrations, waiting_list
+from whatsnext.services import mailings, participants_file, registrations, waiting_list
 from whatsnext.services import participants as everyone
 from whatsnext.services.participants import Invited, Row, Search, Show
 from whatsnext.web import guards
@@ -119,7 +119,7 @@ def participants_csv(event_id: int) -> ResponseReturnValue:
     person = guards.viewer()
     if form.validate_on_submit() and person is not None:
         with write():
-            content = everyone.export(event_id, search, person, clock.now())
+            content = participants_file.export(event_id, search, person, clock.now())
         headers = {"Content-Disposition": f'attachment; filename="participants-{event_id}.csv"'}
         return content, 200, {**headers, "Content-Type": "text/csv; charset=utf-8"}
     number = everyone.count(event_id, search)
@@ -205,13 +205,15 @@ def _address(event: Event, search: Search) -> str:
 
 
 def _one(row: Row, form: Form) -> tuple[str, int]:
-    event = everyone.event(row.registration.event_id)
+    event, now = everyone.event(row.registration.event_id), clock.now()
+    mails = everyone.mails(row.registration)
     page = render_template(
         "organise/participants/one.html",
         event=event,
         row=row,
         form=form,
-        mails=everyone.mails(row.registration),
+        mails=mails,
+        retriable=[mail.id for mail in mails if mailings.may_retry(mail, now)],
         words=participant_words,
         everyone=everyone,
     )

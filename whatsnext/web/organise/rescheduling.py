@@ -108,7 +108,7 @@ def event_cancel_part(event_id: int, position: int) -> ResponseReturnValue:
             event = events.get(event_id)
             part = rescheduling.cancellable_part(event, position, now)
         else:
-            flash(_told(told))
+            flash(_part_off(position, told))
             return redirect(url_for(".event_edit", event_id=event_id), 303)
     audience = invitations.audience(event)
     page = render_template(
@@ -204,6 +204,17 @@ def _told(people: int) -> str:
     if not people:
         return _("Saved. Nobody is signed up, so nobody gets a message.")
     return ngettext("Saved. %(num)s person is being told.", "Saved. %(num)s people are being told.", people)
+
+
+def _part_off(number: int, people: int) -> str:
+    """ "Teil 3 ist abgesagt. 30 Personen werden informiert."."""
+    told = ngettext("%(num)s person is being told.", "%(num)s people are being told.", people)
+    return " ".join(
+        [
+            _("Part %(number)s is cancelled.", number=number),
+            told if people else _("Nobody is signed up, so nobody gets a message."),
+        ]
+    )
 
 
 def _who(audience: Audience) -> list[str]:

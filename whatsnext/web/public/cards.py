@@ -53,11 +53,21 @@ class Card:
     state: State | None
 
 
+@dataclass(frozen=True)
+class PartLine:
+    """A part of a talk of several; `off`: it does not take place, for `reason`, or ""."""
+
+    words: str
+    off: bool
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts(Card):
     """A talk on its own page: the block "At a glance"."""
 
     when_lines: list[str]
+    parts: list[PartLine]
     when_before: str
     where_lines: list[str]
     map_url: str
@@ -92,6 +102,10 @@ def facts(event: Event, places: AllPlaces, now: datetime) -> Facts:
     return Facts(
         **_card(event, places, now) | ({"state": None} if plain else {}),
         when_lines=_when_lines(event),
+        parts=[
+            PartLine(parts.line(event, part), part.cancelled_at is not None, part.cancelled_reason)
+            for part in parts.of(event)
+        ],
         when_before=before(event) if catalogue.moved(event, now) else "",
         where_lines=where_lines(event),
         map_url=MAP + quote(event.address, safe="") if event.on_site and event.address else "",
@@ -262,7 +276,7 @@ def _when_lines(event: Event) -> list[str]:
         return [when(event)]
     start = local_start(event)
     if parts.several(event):
-        return [parts.rhythm(event), *parts.lines(event)]
+        return [parts.rhythm(event)]
     if event.ends_at.astimezone(start.tzinfo).date() != start.date():
         return [when(event)]
     return [i18n.long_date(start.date()), when(event).split(", ")[-1]]

@@ -26,7 +26,9 @@ from whatsnext.models import (
     Mode,
     PartStat,
     Registration,
+    Series,
     Status,
+    Theme,
 )
 from whatsnext.services import differences, follows, parts, registrations, signup, waiting_list
 
@@ -97,8 +99,13 @@ def talk(event: Event, part: EventPart | None = None) -> Context:
         "parts": parts.lines(event),
         "brief": i18n.brief(starts_at, event.zone) if starts_at else "",
         "event_link": external("public.event", slug=event.slug),
-        "contact": [part for part in (series.contact_name, series.contact_email, series.contact_phone) if part],
+        "contact": _contact(series),
     }
+
+
+def _contact(series: Series) -> list[str]:
+    """Whom to ask."""
+    return [part for part in (series.contact_name, series.contact_email, series.contact_phone) if part]
 
 
 def registration(message: Message, _now: datetime) -> Context:
@@ -290,9 +297,13 @@ def _days_until(next_up: Event | EventPart, zone: str, now: datetime) -> int:
 def follow_request(message: Message, now: datetime) -> Context:
     """To an address that may not have asked: only what organisers wrote (safety.md O5)."""
     follow = follow_of(message)
-    title = follow.theme.name if follow.theme else follow.event.title if follow.event else ""
+    followed = follow.theme or follow.event
+    if followed is None:
+        raise Incomplete(f"follow {follow.id} follows nothing")
     return {
-        "title": title,
+        "title": followed.name if isinstance(followed, Theme) else followed.title,
+        "series": followed.series.name,
+        "contact": _contact(followed.series),
         "theme": follow.theme is not None,
         "follows": follows.holds(follow),
         "confirm_link": external("public.follow_confirm", token=follows.confirm_token(follow)),

@@ -335,7 +335,9 @@ def news(message: Message, now: datetime) -> Context:
 
 def _follow_link(follow: Follow | None, now: datetime) -> str:
     """The page that ends a wish; of a preview the page of the themes."""
-    return external("public.following", token=follows.follow_token(follow, now)) if follow else external("public.themes")
+    return (
+        external("public.following", token=follows.follow_token(follow, now)) if follow else external("public.themes")
+    )
 
 
 def follower_message(message: Message, now: datetime) -> Context:

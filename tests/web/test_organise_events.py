@@ -361,6 +361,11 @@ def test_publishing_says_how_many_follow_the_theme_shows_their_mail_and_tells_ju
     assert [kind for kind, _person in owed()] == [Kind.NEWS] * 2
 
 
+def test_the_editor_leads_to_a_new_agency(organiser, make):
+    page = editor(organiser, make.draft())
+    assert ("/organise/agencies/new", "Behörde anlegen") in page.links
+
+
 def test_publishing_a_stale_draft_shows_the_newest_first(organiser, make):
     draft = make.draft()
     page = organiser.page(f"/organise/events/{draft.id}/publish")

@@ -80,6 +80,7 @@ def test_the_first_start_prints_a_link_until_somebody_has_signed_in(settings, tm
     with servers.whatsnext(settings, output):
         printed(output, re.compile("Stop it with Ctrl-C"))
         assert LINK.search(output.read_text()) is None
+        assert "-m whatsnext admin link ADDRESS\n" in output.read_text()
     assert output.read_text().endswith("Stopped.\n")
 
 
@@ -137,10 +138,13 @@ def test_the_demo_shows_its_mails_and_signs_in_by_its_link(settings, tmp_path):
     for words in ("The sample series is in place, its mails", "The sample series is in place already."):
         code, out, err = run("demo", **settings)
         assert (code, out.startswith(words), err) == (0, True, "")
+        assert f"Start it: INSTANCE={settings['INSTANCE']} PORT={settings['PORT']} make run\n" in out
+        assert f"links in the mails point to http://127.0.0.1:{settings['PORT']}\n" in out
     output = tmp_path / "demo.log"
     with servers.whatsnext(settings, output):
         address, link = printed(output, LINK, 60).groups()
         assert address == demo.ORGANISER
+        assert f"Its mails: http://127.0.0.1:{settings['PORT']}/mailbox\n" in output.read_text()
         _url, html = Browser().open(f"http://127.0.0.1:{settings['PORT']}/mailbox")
         assert len(re.findall(r'href="/mailbox/', html)) > 10
         assert Browser().press(link)[0].endswith("/organise/")

@@ -116,7 +116,11 @@ def serve() -> None:
     _hold_if_moved(app)
     _read_clocks(app)
     with app.app_context():
-        lines = [] if signin.organiser_has_signed_in() else _first_link(app)
+        lines = [f"A sign-in link: {_same_installation()} admin link ADDRESS"]
+        if not signin.organiser_has_signed_in():
+            lines = _first_link(app)
+        if app.config["SETTINGS"].demo:
+            lines.append(f"Its mails: {external('ops.mailbox')}")
     _serve(app, lines)
 
 
@@ -138,7 +142,8 @@ def demo_() -> None:
             demo.fill(clock.now(), lambda: jobs.deliver_due(courier))
             courier.close()
             click.echo(f"The sample series is in place, its mails lie in {settings.instance / 'mail'}.")
-        click.echo(f"Start it with make run, then read every mail at {external('ops.mailbox')}")
+        click.echo(f"Start it: {_same_place()}make run")
+        click.echo(f"Then read every mail at {external('ops.mailbox')}; links in the mails point to {settings.address}")
 
 
 @commands.command()
@@ -348,10 +353,15 @@ def _address(email: str) -> str:
         raise click.BadParameter(str(refused), param_hint="EMAIL") from None
 
 
+def _same_place(*names: str) -> str:
+    """The settings given in the environment that say where an installation is, as a shell takes them."""
+    given = [name for name in names or ("INSTANCE", "HOST", "PORT", "BASE_URL") if name in os.environ]
+    return "".join(f"{name}={shlex.quote(os.environ[name])} " for name in given)
+
+
 def _same_installation() -> str:
     """How this program is called for the installation that it was started for."""
-    instance = f"INSTANCE={shlex.quote(os.environ['INSTANCE'])} " if "INSTANCE" in os.environ else ""
-    return f"{instance}{shlex.quote(sys.executable)} -m whatsnext"
+    return f"{_same_place('INSTANCE')}{shlex.quote(sys.executable)} -m whatsnext"
 
 
 def _link_lines(email: str) -> list[str]:

@@ -288,6 +288,13 @@ class PartWithoutTime(DomainError):
     field = "date"
 
 
+class LaterPartWithoutTime(DomainError):
+    """A part after the first that has a length and no date."""
+
+    text = _("Give the date and the time of part %(number)s.")
+    field = "date"
+
+
 class PartsMeet(DomainError):
     """Parts stand in order, none before the one before it has ended: calendars refuse anything else."""
 

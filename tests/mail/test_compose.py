@@ -95,7 +95,8 @@ def test_a_mail_is_whole_in_text_and_in_html(make: Make, kind: Kind, language: s
     for line in composed.text.splitlines():
         for word in re.findall(r"\w{4,}", re.sub(r"https?://\S+", "", line)):
             assert word in seen.words, line
-    assert "%(" not in composed.text + composed.html + composed.subject
+    for said in (composed.text, composed.html, composed.subject):
+        assert not re.search(r"%\(|(<|&lt;)(module|function|built-in|class|bound method)|object at 0x", said), said
 
 
 @every_language
@@ -155,6 +156,24 @@ def test_mails_about_a_talk_say_when_with_weekday_and_zone_and_whom_to_ask(
 
 
 @every_language
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (*OWN, *BULK)])
+def test_mails_about_no_time_name_none(make: Make, kind: Kind, language: str) -> None:
+    composed = letter(owed(make, kind, language))
+    assert not re.search(r"^(Wann|When)\b", composed.text, re.MULTILINE)
+    assert "<h1" not in composed.html
+
+
+@every_language
+@pytest.mark.parametrize("opening", [False, True])
+def test_who_is_asked_to_confirm_following_reads_which_series_it_is_and_whom_to_ask(
+    make: Make, language: str, opening: bool
+) -> None:
+    composed = letter(owed(make, Kind.FOLLOW_REQUEST, language, talk(make) if opening else None))
+    assert composed.sender_name == "What's NEXt, die Reihe"
+    assert "Kim Muster, kontakt@behoerde.example, 030 12345" in composed.text
+
+
+@every_language
 @every_kind
 def test_headers_say_who_writes_and_that_a_machine_does(make: Make, kind: Kind, language: str) -> None:
     message = owed(make, kind, language)
@@ -162,7 +181,8 @@ def test_headers_say_who_writes_and_that_a_machine_does(make: Make, kind: Kind, 
     token = message.registration.reply_token if message.registration else ""
     address = f"next+{token}@localhost" if token else "next@localhost"
     address = address.replace("localhost", parsed["From"].addresses[0].domain)
-    name = "What's NEXt, die Reihe" if message.event else "What's NEXt"
+    known = message.event or kind is Kind.FOLLOW_REQUEST
+    name = "What's NEXt, die Reihe" if known else "What's NEXt"
     assert [(each.display_name, each.addr_spec) for each in parsed["From"].addresses] == [(name, address)]
     assert [(each.display_name, each.addr_spec) for each in parsed["Reply-To"].addresses] == [(name, address)]
     assert getaddresses([parsed["To"]]) == [("", message.recipient)]

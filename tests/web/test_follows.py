@@ -42,6 +42,8 @@ def test_from_the_theme_page_to_the_first_news_and_out_again(make, client, smtp,
     assert follows.holds(followed()[0])
     page = client.page(answer.location)
     assert "Sie folgen dem Thema Blockchain" in page.text
+    assert "Bestätigt. Ab jetzt schreiben wir Ihnen." in page.text
+    assert "Bestätigt." not in client.page(answer.location).text
     assert "a…a@behoerde.example" in page.text
     answer = client.submit(page)
     assert not follows.holds(followed()[0])

@@ -91,8 +91,15 @@ def test_the_page_of_a_mail_runs_nothing_and_reaches_nothing(mailbox):
     answer = client.get(f"/mailbox/{key}/html")
     assert "<p style='color:red'>" in answer.text
     assert answer.headers["Content-Security-Policy"] == (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'self'"
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        "sandbox allow-popups allow-popups-to-escape-sandbox; frame-ancestors 'self'"
     )
+
+
+def test_links_of_a_mail_leave_the_frame_that_our_pages_refuse(mailbox):
+    client, key = mailbox(html="<html><head><title>Mail</title></head><body></body></html>")
+    assert '<head><base target="_blank">' in client.get(f"/mailbox/{key}/html").text
+    assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in client.get(f"/mailbox/{key}").text
 
 
 def test_the_calendar_part_can_be_opened(mailbox):

@@ -7,7 +7,7 @@ import pytest
 from tests.factories import NOON
 from tests.pages import Page
 from whatsnext.db import db
-from whatsnext.models import Event, EventState
+from whatsnext.models import Event, EventState, Kind
 from whatsnext.services import events
 from whatsnext.services.drafts import Draft
 
@@ -343,6 +343,27 @@ def test_publishing_says_where_the_page_is_and_that_nobody_is_told(organiser, ma
     again = organiser.submit(page, form="publish")
     assert (again.status_code, again.location) == (303, f"/organise/events/{event.id}")
     assert organiser.get(f"/events/{event.slug}").status_code == 200
+
+
+def test_publishing_says_how_many_follow_the_theme_shows_their_mail_and_tells_just_them(organiser, make, owed):
+    theme = make.theme(name="Register")
+    for _number in range(2):
+        make.follow(make.person(), theme_id=theme.id)
+    make.follow(make.person(), theme_id=theme.id, proved_at=None)
+    draft = make.draft(title="Register ohne Mitte", theme_id=theme.id)
+    page = organiser.page(f"/organise/events/{draft.id}/publish")
+    assert "niemand" not in page.text
+    assert "2 Personen folgen dem Thema „Register“ und erhalten diese Nachricht" in page.text
+    assert "Veröffentlichen und 2 Personen informieren" in page.text
+    assert "Betreff: Neu: Register ohne Mitte" in page.text
+    assert owed() == []
+    assert organiser.submit(page, form="publish").status_code == 303
+    assert [kind for kind, _person in owed()] == [Kind.NEWS] * 2
+
+
+def test_the_editor_leads_to_a_new_agency(organiser, make):
+    page = editor(organiser, make.draft())
+    assert ("/organise/agencies/new", "Behörde anlegen") in page.links
 
 
 def test_publishing_a_stale_draft_shows_the_newest_first(organiser, make):

@@ -38,6 +38,15 @@ def test_legal_pages_that_are_still_templates_are_something_to_do(client):
     assert ("/organise/pages", "Seiten bearbeiten") in page.links
 
 
+@pytest.mark.parametrize(("server", "told"), [("", True), ("mail.behoerde.example", False)])
+def test_without_a_mail_server_the_folder_of_the_mails_is_told(client, app, monkeypatch, server, told):
+    settings = app.config["SETTINGS"].model_copy(update={"mail_server": server})
+    monkeypatch.setitem(app.config, "SETTINGS", settings)
+    folder = settings.instance / "mail"
+    text = client.page("/organise/").text
+    assert (f"Kein Mailserver eingerichtet: Mails liegen im Ordner {folder}." in text) is told
+
+
 @pytest.mark.usefixtures("_pages_written")
 def test_with_nothing_to_do_it_says_so(make, client):
     make.event(theme_id=make.theme().id)

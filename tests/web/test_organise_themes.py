@@ -41,6 +41,7 @@ def test_a_theme_of_no_series_is_refused(make, client):
 def test_without_a_series_the_way_leads_to_one(client):
     answer = client.get("/organise/themes/new")
     assert (answer.status_code, answer.location) == (303, "/organise/series/new")
+    assert "Legen Sie zuerst eine Reihe an; jedes Thema gehört zu einer." in client.page(answer.location).text
 
 
 def test_a_preview_shows_and_saves_nothing(make, client):

@@ -1,5 +1,6 @@
 """Talks of several parts on pages: written in the editor, shown as one talk, changed and called off part by part."""
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
@@ -64,6 +65,31 @@ def test_a_row_for_a_part_is_added_by_a_button_without_losing_anything(organiser
     assert db.session.get(Event, talk.id).title == "Register"
     organiser.submit(page, {"action": "save"}, form="editor")
     assert starts(talk.id) == [FIRST, FIRST + timedelta(days=2)]
+
+
+def test_the_page_opens_at_the_row_that_was_added(organiser, make):
+    talk = make.draft(starts_local=FIRST)
+    page = with_a_row(organiser, talk)
+    assert [tag.split('name="')[1].split('"')[0] for tag in re.findall(r"<input[^>]* autofocus[^>]*>", page.html)] == [
+        "part_2_date"
+    ]
+
+
+def test_a_date_without_a_time_is_told_once_and_nothing_false_with_it(organiser, make):
+    talk = make.draft(starts_local=FIRST)
+    half = {"part_2_date": "2026-03-18", "part_3_date": "2026-03-25", "part_3_time": "18:00"}
+    rows = Page(organiser.submit(with_a_row(organiser, talk), {"action": "more"}, form="editor"))
+    page = Page(organiser.submit(rows, {**half, "action": "publish"}, form="editor"))
+    assert page.status == 422
+    assert "Geben Sie Datum und Uhrzeit des ersten Teils an." not in page.text
+    assert re.findall(r'id="(\w+)-e"', page.html) == ["part_2_time"]
+
+
+def test_a_length_without_a_time_is_said_of_its_own_part(organiser, make):
+    talk = make.draft(starts_local=FIRST)
+    typed = {"part_2_duration": "60", "action": "save"}
+    page = Page(organiser.submit(with_a_row(organiser, talk), typed, form="editor"))
+    assert "Geben Sie Datum und Uhrzeit von Teil 2 an." in page.text
 
 
 def test_a_rule_makes_the_parts_of_a_draft(organiser, make):

@@ -19,6 +19,13 @@ def test_themes_stand_in_order_with_their_coming_talks(make, client):
     assert "Clouds. No talk planned yet" in client.page("/en/themes").text
 
 
+def test_the_list_of_themes_shows_words_without_markup(make, client):
+    make.theme(description="Wer **prüft**? Siehe [hier](https://behoerde.example).")
+    page = client.page("/themes")
+    assert "Wer prüft?" in page.text
+    assert "**" not in page.text
+
+
 def test_a_theme_shows_coming_talks_before_earlier_ones(make, client):
     theme = make.theme(name="Blockchain", slug="blockchain", description="Was sie **können**.")
     make.event(title="Alt", theme_id=theme.id, starts_local=datetime(2025, 11, 3, 14))

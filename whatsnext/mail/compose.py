@@ -22,6 +22,12 @@ from whatsnext.services import answers, parts
 from whatsnext.services.differences import Change
 
 PRODUCT = "What's NEXt"
+UNLESS_GIVEN: dict[str, Any] = {
+    **dict.fromkeys(("when", "where", "series", "title", "join_link", "dial_in"), ""),
+    "parts": (),
+    "contact": (),
+}
+"""What the layout of every mail names. A name that a mail does not give would be the one that pages know by it."""
 LONGEST_SUBJECT = 60
 SHORTEST_TITLE = 12
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -34,12 +40,12 @@ def compose(message: Message, now: datetime) -> Letter:
     """
     kind = KINDS[message.kind]
     with speaking(message.language):
-        context = {"language": language(), **kind.context(message, now)}
+        context = {**UNLESS_GIVEN, "language": language(), **kind.context(message, now)}
         context["subject"] = subject = _subject(kind, context)
         return Letter(
             to=message.recipient,
             sender=sender(message.registration),
-            sender_name=_sender_name(message),
+            sender_name=context["series"] or _sender_name(message),
             reply_to=_human(message),
             subject=subject,
             text=_text(_render(kind, "body.txt", context)),

@@ -26,7 +26,9 @@ from whatsnext.models import (
     Mode,
     PartStat,
     Registration,
+    Series,
     Status,
+    Theme,
 )
 from whatsnext.services import differences, follows, parts, registrations, signup, waiting_list
 
@@ -97,8 +99,13 @@ def talk(event: Event, part: EventPart | None = None) -> Context:
         "parts": parts.lines(event),
         "brief": i18n.brief(starts_at, event.zone) if starts_at else "",
         "event_link": external("public.event", slug=event.slug),
-        "contact": [part for part in (series.contact_name, series.contact_email, series.contact_phone) if part],
+        "contact": _contact(series),
     }
+
+
+def _contact(series: Series) -> list[str]:
+    """Whom to ask."""
+    return [part for part in (series.contact_name, series.contact_email, series.contact_phone) if part]
 
 
 def registration(message: Message, _now: datetime) -> Context:
@@ -291,9 +298,13 @@ def _days_until(next_up: Event | EventPart, zone: str, now: datetime) -> int:
 def follow_request(message: Message, now: datetime) -> Context:
     """To an address that may not have asked: only what organisers wrote (safety.md O5)."""
     follow = follow_of(message)
-    title = follow.theme.name if follow.theme else follow.event.title if follow.event else ""
+    followed = follow.theme or follow.event
+    if followed is None:
+        raise Incomplete(f"follow {follow.id} follows nothing")
     return {
-        "title": title,
+        "title": followed.name if isinstance(followed, Theme) else followed.title,
+        "series": followed.series.name,
+        "contact": _contact(followed.series),
         "theme": follow.theme is not None,
         "follows": follows.holds(follow),
         "confirm_link": external("public.follow_confirm", token=follows.confirm_token(follow)),
@@ -303,31 +314,41 @@ def follow_request(message: Message, now: datetime) -> Context:
 
 
 def news(message: Message, now: datetime) -> Context:
-    """A talk that somebody wanted to hear of; nothing that only people with a place may read."""
-    follow, event = follow_of(message), event_of(message)
+    """A talk that somebody wanted to hear of; nothing that only people with a place may read.
+
+    The preview of the news on a theme is for somebody who follows nothing yet.
+    """
+    follow, event = follows.of(message), event_of(message)
+    if follow is None and message.id:
+        raise Incomplete(f"message {message.id} ({message.kind}) belongs to nothing that is followed")
+    theme = follow.theme if follow else event.theme
     opens = event.registration_opens
     return {
         **talk(event),
         "where": differences.where_in_words(differences.facts(event)),
-        "theme": follow.theme.name if follow.theme else "",
+        "theme": theme.name if theme else "",
         "summary": markdown.to_text(event.summary),
         "host": event.host.name if event.host else "",
         "opens": i18n.moment(opens, event.zone) if opens and opens > now else "",
-        "follow_link": external("public.following", token=follows.follow_token(follow, now)),
+        "follow_link": _follow_link(follow, now),
     }
+
+
+def _follow_link(follow: Follow | None, now: datetime) -> str:
+    """The page that ends a wish; of a preview the page of the themes."""
+    return (
+        external("public.following", token=follows.follow_token(follow, now)) if follow else external("public.themes")
+    )
 
 
 def follower_message(message: Message, now: datetime) -> Context:
     """What an organiser wrote to those who follow a theme; its preview is for somebody who follows nothing yet."""
     follow, event = follows.of(message), event_of(message)
-    link = (
-        external("public.following", token=follows.follow_token(follow, now)) if follow else external("public.themes")
-    )
     return {
         **talk(event),
         "where": differences.where_in_words(differences.facts(event)),
         "theme": event.theme.name if event.theme else "",
-        "follow_link": link,
+        "follow_link": _follow_link(follow, now),
         "words": message.facts["subject"],
         "body": message.facts["body"],
     }

@@ -158,13 +158,20 @@ def tell_published(event: Event, now: datetime) -> int:
 
     Nobody hears of a talk that has begun. Returns how many are told.
     """
-    if event.theme_id is None or event.starts_at is None or event.starts_at <= now:
-        return 0
-    followers = db.session.execute(
-        _wishes().where(Follow.theme_id == event.theme_id, Follow.proved_at.is_not(None), Follow.ended_at.is_(None))
-    ).all()
+    followers = db.session.execute(_to_tell(event, now)).all()
     _insert([_row(Kind.NEWS, event, follower, now) for follower in followers])
     return len(followers)
+
+
+def number_to_tell(event: Event, now: datetime) -> int:
+    """How many `tell_published` would tell. One query."""
+    return db.session.scalar(sa.select(sa.func.count()).select_from(_to_tell(event, now).subquery())) or 0
+
+
+def _to_tell(event: Event, now: datetime) -> sa.Select[int, int, str, str]:
+    meant = (Follow.theme_id == event.theme_id, Follow.proved_at.is_not(None), Follow.ended_at.is_(None))
+    to_come = event.theme_id is not None and event.starts_at is not None and event.starts_at > now
+    return _wishes().where(*meant) if to_come else _wishes().where(sa.false())
 
 
 def tell_opened(now: datetime) -> int:

@@ -8,7 +8,15 @@ from zoneinfo import ZoneInfo
 
 from whatsnext import i18n
 from whatsnext.calendars import timezone
-from whatsnext.errors import DateOutOfRange, DomainError, PartWithoutTime, TimeSkipped, TimeTwice, TooManyParts
+from whatsnext.errors import (
+    DateOutOfRange,
+    DomainError,
+    LaterPartWithoutTime,
+    PartWithoutTime,
+    TimeSkipped,
+    TimeTwice,
+    TooManyParts,
+)
 from whatsnext.models import Event, EventPart
 from whatsnext.services import parts
 from whatsnext.services.parts import Slot
@@ -59,7 +67,7 @@ def _slot(part: Part, position: int, start: datetime, original: datetime | None,
     fold = start.fold if position == 1 and local == first else 0
     resolved = resolve(local, zone, fold, own if part.starts_local else ("date", "time"))
     if local is None or resolved is None:
-        raise beside(PartWithoutTime(), own[0])
+        raise beside(LaterPartWithoutTime(number=position) if position > 1 else PartWithoutTime(), own[0])
     long = part.duration_minutes or minutes
     starts_at = resolved.astimezone(UTC)
     ends_at = starts_at + timedelta(minutes=long)

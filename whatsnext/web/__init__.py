@@ -60,6 +60,7 @@ def init_app(app: Flask) -> None:
     app.context_processor(_names)
     app.jinja_env.globals.update(static_url=assets.static_url, form_token=form_token, when=i18n, when_of=parts.whole)
     app.jinja_env.filters["markdown"] = markdown.to_html
+    app.jinja_env.filters["plain"] = markdown.to_text
     written.connect(_forget_series_name, app)
     app.after_request(guards.keep_seen)
     assets.init_app(app, ROOT / "static", app.config["SETTINGS"].instance)

@@ -16,7 +16,10 @@ from whatsnext.web import security
 from whatsnext.web.ops import bp
 
 ZONE = "Europe/Berlin"
-MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'self'"
+MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox; frame-ancestors 'self'"
+)
 
 
 @bp.get("/mailbox")
@@ -50,7 +53,8 @@ def mailbox_message(mail: str) -> ResponseReturnValue:
 @bp.get("/mailbox/<mail>/html")
 def mailbox_html(mail: str) -> ResponseReturnValue:
     """The HTML part as it was sent, in a frame that runs nothing and reaches nothing."""
-    response = Response(_mail(mail).html)
+    html = _mail(mail).html.replace("<head>", '<head><base target="_blank">', 1)  # our pages refuse to be framed
+    response = Response(html)
     response.headers["Content-Security-Policy"] = MAIL_POLICY
     response.headers["Cross-Origin-Opener-Policy"] = "unsafe-none"
     return response

@@ -12,7 +12,7 @@ from wtforms import BooleanField, RadioField, SelectChoice, SelectField
 from wtforms.widgets import HiddenInput
 
 from whatsnext.calendars import timezone
-from whatsnext.errors import DomainError
+from whatsnext.errors import DomainError, LaterPartWithoutTime
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import lazy_gettext as _l
 from whatsnext.i18n import ngettext, zone_name
@@ -95,6 +95,8 @@ class PartFields(VersionForm):
     repeat_weeks = SelectField(_l("Repeats"), coerce=_weeks)
     part_count = IntegerField(_l("Number of parts"), least=2, most=parts.MOST, optional=True)
     rows = IntegerField(_l("Rows"), least=0, most=parts.MOST, optional=True, widget=HiddenInput())
+    new_row = 0
+    """The part whose row was just added: the page opens there."""
 
     def part_row(self, position: int) -> list[Any]:
         """The fields for the date, the time and the duration of one part."""
@@ -121,6 +123,7 @@ class PartFields(VersionForm):
     def add_row(self) -> None:
         """Show one more."""
         self.rows.data, self.rows.raw_data = (self.rows.data or 0) + 1, None
+        self.new_row = self.shown[-1][0] if self.shown else 0
 
     def written_parts(self) -> tuple[Part, ...]:
         """What the rows say."""
@@ -268,10 +271,16 @@ class EventForm(PartFields):
             self._add_problems()
         return good
 
+    def _row_errors(self, day: str) -> bool:
+        """Whether the row of this date has been refused already."""
+        row = day.removesuffix("date")
+        return any(self[f"{row}{what}"].errors for what in PART)
+
     def _add_problems(self) -> None:
         """What else is wrong, so that nobody corrects one thing to be told of the next."""
         for problem in drafts.problems(self.draft()):
-            if problem.field in self and not self[problem.field].errors:
+            half = isinstance(problem, LaterPartWithoutTime) and self._row_errors(problem.field)
+            if problem.field in self and not self[problem.field].errors and not half:
                 self.refuse(problem)
 
     def draft(self) -> Draft:

@@ -11,11 +11,11 @@ from whatsnext.db import write
 from whatsnext.errors import AlreadyPublished, DomainError, StaleVersion
 from whatsnext.i18n import gettext as _
 from whatsnext.links import external
-from whatsnext.models import Event, EventState
-from whatsnext.services import drafts, events
+from whatsnext.models import Event, EventState, Kind
+from whatsnext.services import drafts, events, follows
 from whatsnext.services.drafts import Draft
 from whatsnext.web.forms import Form
-from whatsnext.web.organise import bp, editor, rescheduling
+from whatsnext.web.organise import bp, editor, mail_preview, rescheduling
 from whatsnext.web.organise.editor import TALK
 from whatsnext.web.organise.event_form import EventForm, VersionForm
 from whatsnext.web.public import events as public_events
@@ -112,11 +112,15 @@ def event_publish(event_id: int) -> ResponseReturnValue:
         else:
             flash(_("The talk is published. Address to share: %(url)s", url=external("public.event", slug=event.slug)))
             return redirect(url_for(".event_edit", event_id=event_id), 303)
+    now = clock.now()
+    missing, told = events.missing(event, now), follows.number_to_tell(event, now)
     page = render_template(
         "organise/events/publish.html",
         event=event,
         form=form,
-        missing=events.missing(event, clock.now()),
+        missing=missing,
+        told=told,
+        letter=mail_preview.to_somebody(Kind.NEWS, event, {}, now) if told and not missing else None,
         advised=events.advised(event),
         address=external("public.event", slug=event.slug),
     )

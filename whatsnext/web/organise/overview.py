@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from whatsnext import clock
@@ -63,6 +63,12 @@ def mails_release() -> ResponseReturnValue:
     return redirect(url_for(".overview"), 303)
 
 
+def _mail_folder() -> str:
+    """Where mails lie that nobody sends; "" where a server sends them, and in the demo, which says so itself."""
+    settings = current_app.config["SETTINGS"]
+    return "" if settings.mail_server or settings.demo else str(settings.instance / "mail")
+
+
 def _page(form: Form) -> tuple[str, int]:
     now = clock.now()
     coming, drafts = desk.coming(now), desk.drafts()
@@ -72,6 +78,7 @@ def _page(form: Form) -> tuple[str, int]:
         "organise/overview/page.html",
         form=form,
         to_do=[_line(item) for item in desk.to_do(coming, drafts, now)],
+        mail_folder=_mail_folder(),
         coming=[_row(talk) for talk in coming],
         drafts=drafts,
         past=[_row(talk) for talk in past],

@@ -26,6 +26,7 @@ def themes() -> ResponseReturnValue:
 def theme_new() -> ResponseReturnValue:
     form = theme_form.form_for()
     if not form.series_id.choices:
+        flash(_("Create a series first; every theme belongs to one."))
         return redirect(url_for(".series_new"), 303)
     if form.validate_on_submit() and not _previews():
         try:

@@ -241,6 +241,8 @@ def place_line(event: Event, places: AllPlaces, now: datetime) -> str:
             return _counts(places)
         case Standing.FULL:
             waiting = sum(kind.waiting for kind in places.values())
+            if not waiting:
+                return _("Full.")
             return ngettext("Full. %(num)s person is waiting.", "Full. %(num)s people are waiting.", waiting)
         case Standing.CLOSED:
             return _closed_line(event, now)

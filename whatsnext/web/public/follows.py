@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from flask import Response, current_app, make_response, redirect, render_template, request, url_for
+from flask import Response, current_app, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from wtforms import StringField
 
@@ -115,6 +115,8 @@ def follow_confirm(token: str) -> ResponseReturnValue:
         except DomainError as error:
             form.refuse(error)
         else:
+            if follows.holds(follow):
+                flash(_("Confirmed. You hear from us from now on."))
             return _to_page(follow)
     page = render_template(
         "public/follows/confirm.html", form=form, follow=follow, asked_here=asking.asked_here(follow)

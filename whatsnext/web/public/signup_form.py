@@ -106,6 +106,8 @@ def _choice(event: Event, mode: Mode, places: Places) -> str | Markup:
     way = on_site if mode is Mode.ON_SITE else _("Online")
     if places.free:
         free = ngettext("%(num)s place left", "%(num)s places left", places.free)
+    elif not places.waiting:
+        free = _("full")
     else:
         free = ngettext("full, %(num)s person is waiting", "full, %(num)s people are waiting", places.waiting)
     return f"{way} ({free})"

@@ -269,7 +269,6 @@ def test_a_person_is_erased_after_asking_and_stays_so_after_a_restore(settings):
     assert run("erasures", str(told), **settings) == (0, f"{told}: 1 erasures.\n", "")
     again = run("restore", str(backup), "--force", "--erasures", str(told), **settings)[1]
     assert again.splitlines()[-1] == "1 people who had been erased since were erased again."
-    assert run("erase", ada, "--yes", **settings) == (1, "", "Error: Nothing is kept of this address.\n")
 
 
 def test_a_copy_under_another_address_sends_nothing_it_came_with(settings, smtp, tmp_path):

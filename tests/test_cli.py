@@ -257,6 +257,24 @@ def test_what_was_owed_is_shown_and_settled_after_a_restore(settings):
     assert run("release", "--invite-again", **settings)[1] == "0 people get their invitation once more.\n"
 
 
+def test_a_person_is_erased_after_asking_and_stays_so_after_a_restore(settings):
+    """Without an answer nothing happens; a backup made before brings nobody back."""
+    ada, backup, told = "ada@behoerde.example", settings["INSTANCE"] / "one.backup", settings["INSTANCE"] / "list"
+    run("admin", "add", ada, **settings)
+    run("backup", str(backup), **settings)
+    code, out, _err = run("erase", ada, **settings)
+    assert (code, out.splitlines()[0][:33]) == (1, "0 places or places in line at com")
+    code, out, err = run("erase", ada, "--yes", **settings)
+    assert (code, out.splitlines()[0], err) == (
+        0,
+        "Erased. 0 places or places in line at coming talks were given up.",
+        "",
+    )
+    assert run("erasures", str(told), **settings) == (0, f"{told}: 1 erasures.\n", "")
+    again = run("restore", str(backup), "--force", "--erasures", str(told), **settings)[1]
+    assert again.splitlines()[-1] == "1 people who had been erased since were erased again."
+
+
 def test_a_copy_under_another_address_sends_nothing_it_came_with(settings, smtp, tmp_path):
     """The database is copied while a mail is owed, and started elsewhere; what is owed there from then on goes out."""
     del settings["PORT"], settings["WORKER"]

@@ -180,6 +180,16 @@ PROOFS = (
         {"BACKUP_LOAD": "300"},
     ),
     Proof(
+        "Markers left after erasing a person and restoring an older backup",
+        "people forgotten",
+        (
+            "tests/services/test_erasure.py::test_nothing_of_the_person_is_left_and_of_others_everything",
+            "tests/test_erasures_restored.py::test_an_older_backup_brings_nobody_back",
+        ),
+        "{columns} personal columns filled, {restored} older backup restored: {left} rows left",
+        "all columns: 0",
+    ),
+    Proof(
         "Database moved to the other kind (from the one that heads the column)",
         "database moved",
         ("tests/test_moving.py::test_the_demo_and_many_registrations_are_equal_on_both_sides",),

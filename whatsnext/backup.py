@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -25,15 +26,16 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 
-from whatsnext import tables
+from whatsnext import clock, tables
 from whatsnext.db import alembic_config, db, upgrade, write
 from whatsnext.models import UNSETTLED, MessageState
-from whatsnext.services import delivery, restored
+from whatsnext.services import delivery, erasure, restored
 from whatsnext.tokens import random_base32
 
 MAGIC = b"whatsnext-backup 1 "
 CHUNK = 1 << 20
 PLAIN = ("--no-owner", "--no-privileges", "--schema=public")
+ERASURE = re.compile(r"([0-9a-f]{64}) (\d{1,11}\.\d{1,6})")
 CLIENT = "The PostgreSQL client is missing: apt-get install postgresql-client"
 
 
@@ -236,22 +238,56 @@ def _look_at_postgresql(url: sa.URL) -> tuple[str, dict[str, int]]:
 # --- restoring -------------------------------------------------------------------------------------------
 
 
-def restore(app: Flask, file: Path, *, force: bool) -> tuple[Manifest, int]:
-    """Put a backup in place of what is there, whole or not at all, and hold its unsent mails. Returns their number.
+def restore(app: Flask, file: Path, *, force: bool, erasures: Path | None = None) -> tuple[Manifest, int, int]:
+    """Put a backup in place of what is there, whole or not at all, and hold its unsent mails.
 
-    `app` has its tables. Raises BackupRefused, OSError. Stop web and workers before.
+    Whoever was erased since stays so: the erasures of the database that is replaced, and those of the file `erasures`,
+    are done again. Returns how many mails are held and how many people were erased again. `app` has its tables.
+    Raises BackupRefused, OSError. Stop web and workers before.
     """
+    underway = app.config["SETTINGS"].instance / "erasures-to-do"
     with app.app_context(), tempfile.TemporaryDirectory(prefix="whatsnext-restore-") as folder:
         dump = Path(folder) / "database"
         manifest = unpack(file, dump)
         _refuse_unless_fitting(manifest, force=force)
+        known = erasure.ledger()
+        db.session.remove()
+        for given in filter(None, (erasures, underway if underway.exists() else None)):
+            known = _newest(known, read_erasures(given))
+        write_erasures(underway, known)  # a restore that is cut off here knows them when it is begun anew
         (_put_sqlite if _is_sqlite() else _put_postgresql)(dump, manifest)
         db.engine.dispose()
     upgrade(app)
     with app.app_context(), write():
+        erased = erasure.replay(known, clock.now())
         restored.forget_address()
         held = restored.hold_everything()
-    return manifest, held
+    underway.unlink()
+    return manifest, held, erased
+
+
+def write_erasures(file: Path, known: dict[str, datetime]) -> None:
+    """A line for each: the keyed hash and when. Takes the place of an earlier one, whole."""
+    beside = file.with_name(f".{file.name}")
+    with beside.open("w", encoding="ascii") as lines:
+        lines.writelines(f"{digest} {at.timestamp()}\n" for digest, at in known.items())
+        lines.flush()
+        os.fsync(lines.fileno())
+    beside.replace(file)
+
+
+def read_erasures(file: Path) -> dict[str, datetime]:
+    """The erasures of such a file. Raises BackupRefused for another one, OSError."""
+    known: dict[str, datetime] = {}
+    for line in file.read_text("ascii", "replace").splitlines():
+        if not (found := ERASURE.fullmatch(line)):
+            raise BackupRefused(f"{file} is not a list of erasures")
+        known = _newest(known, {found[1]: datetime.fromtimestamp(float(found[2]), UTC)})
+    return known
+
+
+def _newest(one: dict[str, datetime], other: dict[str, datetime]) -> dict[str, datetime]:
+    return {digest: max(filter(None, (one.get(digest), other.get(digest)))) for digest in {**one, **other}}
 
 
 def _refuse_unless_fitting(manifest: Manifest, *, force: bool) -> None:

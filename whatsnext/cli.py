@@ -1,4 +1,4 @@
-"""The command line: serve, worker, demo, upgrade, check; backup, restore, release, move-database; admin."""
+"""The command line: serve, worker, demo, upgrade, check; backup, restore, release, move-database; admin, erase."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ import click
 import waitress  # type: ignore[import-untyped]
 from flask import Flask
 from pydantic import ValidationError
-from sqlalchemy.exc import OperationalError
 
 from config import DEMO_MARK, Settings, SettingsError
-from whatsnext import backup, checks, clock, db, demo, jobs, logs, moving, text
-from whatsnext.app import create_app
-from whatsnext.db import write
-from whatsnext.errors import LinkInvalid, NotMigrated, SettingRefused
+from whatsnext import backup, checks, clock, demo, jobs, logs, moving, text
+from whatsnext.db import whole, write
+from whatsnext.errors import LinkInvalid, NotFound, SettingRefused
 from whatsnext.links import external
 from whatsnext.mail.deliver import Courier
 from whatsnext.models import Kind
 from whatsnext.permissions import Role
-from whatsnext.services import clocks, restored, signin
+from whatsnext.services import erasure, restored, signin
+from whatsnext.starting import app_as_it_is, hold_if_moved, read_clocks, ready_app
 
 LARGEST_BODY = 10_000_000
 """Above Flask's own limit, so that whoever sends too much gets our page; what is larger is cut off by the server."""
@@ -59,62 +58,15 @@ def commands() -> None:
     """What's NEXt: talks, sign-up, invitations that stay right in every calendar."""
 
 
-def _app() -> Flask:
-    """The application for the settings of the environment, its tables up to date.
-
-    Raises SettingsError, or SettingRefused for a folder or a database that cannot be used.
-    """
-    app = _app_as_it_is()
-    try:
-        db.upgrade(app)
-    except OperationalError:
-        name = "DATABASE_URL" if app.config["SETTINGS"].database_url else "INSTANCE"
-        raise SettingRefused(f"{name}: the database does not answer or cannot be opened") from None
-    except NotMigrated as error:
-        raise click.ClickException(str(error)) from None
-    return app
-
-
-def _app_as_it_is() -> Flask:
-    """The application whatever shape its tables have. Raises SettingsError, SettingRefused for its folder."""
-    settings = Settings.from_env()
-    logs.configure(as_json=settings.log_json)
-    try:
-        settings.instance.mkdir(parents=True, exist_ok=True)
-        return create_app(settings)
-    except OSError as error:
-        raise SettingRefused(f"INSTANCE: the folder cannot be used ({error.strerror})") from None
-
-
-def _read_clocks(app: Flask) -> None:
-    """The time-zone data may be newer than at the last start (safety.md R8)."""
-    with app.app_context():
-        now = clock.now()
-        if clocks.stale(now) or clocks.stale_sign_up(now):
-            with write():
-                clocks.recompute(now)
-
-
-def _hold_if_moved(app: Flask) -> None:
-    """A copy of an installation sends nothing before someone has looked (safety.md O4)."""
-    settings: Settings = app.config["SETTINGS"]
-    with app.app_context(), write():
-        held = restored.hold_if_moved(settings.address)
-    if held:
-        click.echo(
-            f"BASE_URL is another one than before: {held} unsent mails are held. Look: python -m whatsnext release"
-        )
-
-
 # --- running ---------------------------------------------------------------------------------------------
 
 
 @commands.command()
 def serve() -> None:
     """Serve the pages, with the worker inside unless WORKER=false."""
-    app = _app()
-    _hold_if_moved(app)
-    _read_clocks(app)
+    app = ready_app()
+    hold_if_moved(app)
+    read_clocks(app)
     with app.app_context():
         lines = [f"A sign-in link: {_same_installation()} admin link ADDRESS"]
         if not signin.organiser_has_signed_in():
@@ -128,7 +80,7 @@ def serve() -> None:
 def demo_() -> None:
     """Fill an empty installation with a sample series; from then on its mails are shown on a page, none leaves."""
     os.environ["DEMO"] = "true"
-    app = _app()
+    app = ready_app()
     settings: Settings = app.config["SETTINGS"]
     mark = settings.instance / DEMO_MARK
     with app.app_context():
@@ -149,9 +101,9 @@ def demo_() -> None:
 @commands.command()
 def worker() -> None:
     """Deliver mails and do what is due, without serving pages."""
-    app = _app()
-    _hold_if_moved(app)
-    _read_clocks(app)
+    app = ready_app()
+    hold_if_moved(app)
+    read_clocks(app)
     signal.signal(signal.SIGTERM, _end)
     click.echo("The worker runs. Stop it with Ctrl-C.")
     try:
@@ -163,7 +115,7 @@ def worker() -> None:
 @commands.command()
 def upgrade() -> None:
     """Bring the tables to the newest revision and end."""
-    _app()
+    ready_app()
     click.echo("The tables are up to date.")
 
 
@@ -215,7 +167,7 @@ def _listen(app: Flask, settings: Settings) -> Any:
 @commands.command()
 def check() -> None:
     """Say what is misconfigured, one line each; exit code 1 if there is something to do."""
-    findings = list(checks.look(_app_as_it_is(), clock.now()))
+    findings = list(checks.look(app_as_it_is(), clock.now()))
     click.echo("\n".join(map(str, findings)))
     if not all(finding.good for finding in findings):
         sys.exit(1)
@@ -225,7 +177,7 @@ def check() -> None:
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 def backup_(file: Path | None) -> None:
     """Write a backup (default: into INSTANCE/backups) and try it out by restoring it beside."""
-    app, now = _app(), clock.now()
+    app, now = ready_app(), clock.now()
     file = file or app.config["SETTINGS"].instance / "backups" / f"whatsnext-{now:%Y%m%d-%H%M%S}.backup"
     with _said_clearly():
         taken = backup.take(app, file, now)
@@ -237,13 +189,19 @@ def backup_(file: Path | None) -> None:
 @commands.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="replace the data of an installation that is in use")
-def restore(file: Path, *, force: bool) -> None:
+@click.option(
+    "--erasures",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="erase again whom this file names too (written by `erasures`)",
+)
+def restore(file: Path, *, force: bool, erasures: Path | None) -> None:
     """Put a backup in place; its unsent mails are held until `release`. Stop web and workers before."""
-    app = _app()
+    app = ready_app()
     with _said_clearly():
-        manifest, held = backup.restore(app, file, force=force)
+        manifest, held, erased = backup.restore(app, file, force=force, erasures=erasures)
     click.echo(f"Restored the state of {manifest.at:%Y-%m-%d %H:%M} UTC: {manifest.rows} rows.")
     click.echo(f"{held} unsent mails are held. Look at them: python -m whatsnext release")
+    click.echo(f"{erased} people who had been erased since were erased again.")
 
 
 @commands.command()
@@ -253,7 +211,7 @@ def restore(file: Path, *, force: bool) -> None:
 @click.option("--invite-again", "act", flag_value="invite", help="mail everyone with a place the invitation once more")
 def release(kinds: tuple[str, ...], act: str | None) -> None:
     """Show the mails held since a restore or a new BASE_URL by kind and age; with --send or --drop settle them."""
-    app, now = _app(), clock.now()
+    app, now = ready_app(), clock.now()
     chosen = [Kind(kind) for kind in kinds] or list(Kind)
     with app.app_context():
         if act is None:
@@ -283,7 +241,7 @@ def move_database(target: str) -> None:
 
     The address may stand in the environment as TARGET_URL, where no list of processes shows its password.
     """
-    app = _app()
+    app = ready_app()
     try:
         url = Settings(database_url=target).database_url
     except ValidationError:
@@ -321,7 +279,7 @@ def admin() -> None:
 def add(email: str, name: str, role: str) -> None:
     """Give someone a role and print a sign-in link."""
     address = _address(email)
-    app = _app()
+    app = ready_app()
     with app.app_context():
         try:
             clean = text.clean_line(name, 120)
@@ -337,13 +295,47 @@ def add(email: str, name: str, role: str) -> None:
 def link(email: str) -> None:
     """Print a sign-in link for someone, good once, for 10 minutes, in any browser."""
     address = _address(email)
-    app = _app()
+    app = ready_app()
     with app.app_context():
         try:
             lines = _link_lines(address)
         except LinkInvalid:
             raise click.ClickException(f"Nobody has the address {address}. Add them: admin add {address}") from None
         click.echo("\n".join(lines))
+
+
+@commands.command()
+@click.argument("address")
+@click.option("--yes", is_flag=True, help="do not ask")
+def erase(address: str, *, yes: bool) -> None:
+    """Erase a person: everything personal goes, places are given up, a keyed hash of the address stays."""
+    address, app, now = _address(address), ready_app(), clock.now()
+    with app.app_context():
+        if not yes:
+            places = erasure.coming(address, now)
+            click.echo(
+                f"{places.given_up} places or places in line at coming talks will be given up. No mail goes out:"
+            )
+            click.echo(f"{places.in_calendar} entries stay in the person's own calendar. This cannot be undone.")
+            if click.prompt("Type erase to go on", default="", show_default=False) != "erase":
+                raise click.ClickException("Nothing was erased.")
+        try:
+            erased = whole(lambda: erasure.erase_address(address, now))
+        except NotFound:
+            raise click.ClickException("Nothing is kept of this address.") from None
+    click.echo(f"Erased. {erased.given_up} places or places in line at coming talks were given up.")
+    click.echo("Backups made before still hold the person: delete them, or restore them with this database in place.")
+
+
+@commands.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def erasures(file: Path) -> None:
+    """Write who was erased, as keyed hashes, for `restore --erasures` where this database is gone."""
+    app = ready_app()
+    with app.app_context(), _said_clearly():
+        known = erasure.ledger()
+        backup.write_erasures(file, known)
+    click.echo(f"{file}: {len(known)} erasures.")
 
 
 def _address(email: str) -> str:

@@ -85,6 +85,16 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def keyed_digests(use: str, value: str) -> list[str]:
+    """By what a value is known again without being kept: by today's secret key, then by earlier ones.
+
+    `use` keeps what is known for one purpose from serving another.
+    """
+    keys = [current_app.config["SECRET_KEY"], *current_app.config["SECRET_KEY_FALLBACKS"]]
+    words = f"whatsnext {use}\0{value}".encode()
+    return [hmac.new(key.encode(), words, hashlib.sha256).hexdigest() for key in keys]
+
+
 def same(left: str, right: str) -> bool:
     """Compare in a time that tells nothing."""
     return hmac.compare_digest(left.encode(), right.encode())

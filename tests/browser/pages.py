@@ -76,6 +76,7 @@ def _public(world: World) -> None:
         "follow": "/themes/blockchain/follow",
         "asked to follow": "/follow/check-your-mail",
         "my registrations": "/my-registrations",
+        "erased": "/erased",
         "sign in": "/sign-in",
         "code": "/sign-in/sent",
         "barrier": "/report-barrier",
@@ -154,6 +155,7 @@ def _organise(world: World) -> None:
     at = f"/organise/events/{talk.id}"
     lost = _lost(talk)
     world.organise |= {
+        "own data": "/my-registrations/data",
         "overview": "/organise/",
         "all mails": "/organise/delivery",
         "incoming mails": "/organise/incoming",

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from tests.factories import NOON, Make
 from whatsnext.db import Base, db, write
-from whatsnext.models import CancelledBy, Event, EventState, Mode, Registration, Status
-from whatsnext.services import events, follows, holds, registrations, reminders, rescheduling, signin, signup
+from whatsnext.models import CancelledBy, Event, EventState, Kind, Mode, Registration, Status
+from whatsnext.services import erasure, events, follows, holds, registrations, reminders, rescheduling, signin, signup
 from whatsnext.services.drafts import Draft
 from whatsnext.services.signup import Wish
 from whatsnext.services.slots import Part
@@ -256,6 +256,12 @@ def remind(make: Make) -> Act:
     return partial(reminders.remind, talk.starts_at - AN_HOUR_BEFORE)
 
 
+def erase(make: Make) -> Act:
+    placed = full_talk(make)[1]
+    make.message(Kind.INVITATION, placed, raw=b"as it was")
+    return partial(erasure.erase, placed.person_id, NOON)
+
+
 USE_CASES = (
     sign_up,
     sign_up_for_the_line,
@@ -296,6 +302,7 @@ USE_CASES = (
     confirm_following,
     tell_opened,
     remind,
+    erase,
 )
 
 

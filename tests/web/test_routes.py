@@ -14,6 +14,7 @@ from whatsnext.permissions import Role
 from whatsnext.services import feeds, follows, registrations, signin, signup
 
 EVERYONE = {
+    "account.erased",
     "account.own_calendar",
     "account.registrations",
     "account.sign_in",
@@ -63,6 +64,7 @@ ATTENDEE = {
     "attendee.switch",
     "attendee.undo",
 }
+SIGNED_IN = {"account.own_data"}
 PLANNERS = {
     "organise.agencies",
     "organise.agency_delete",
@@ -126,7 +128,7 @@ CLOSED = {"ops.metrics"}
 DEMO_ONLY = {"ops.mailbox", "ops.mailbox_calendar", "ops.mailbox_html", "ops.mailbox_message"}
 SEALED = {"public.check_mail", "public.resend"}
 """Their address is good with its seal only, whatever else it names."""
-LISTED = sorted(EVERYONE | ATTENDEE | PLANNERS | OPERATORS | CLOSED | DEMO_ONLY)
+LISTED = sorted(EVERYONE | ATTENDEE | SIGNED_IN | PLANNERS | OPERATORS | CLOSED | DEMO_ONLY)
 ROLES = (None, Role.ATTENDEE, Role.ORGANISER, Role.OPERATOR)
 ABSENT_WORDS = {"page": "agb", "language": "fr", "key": "x" * 26, "ref": "x" * 26, "act": "invite", "secret": "x" * 43}
 ABSENT_NUMBERS = tuple(
@@ -285,6 +287,8 @@ def expected(endpoint, role):
         return {None: "sign in", Role.OPERATOR: "enter"}.get(role, "forbidden")
     if endpoint in PLANNERS:
         return {None: "sign in", Role.ATTENDEE: "forbidden"}.get(role, "enter")
+    if endpoint in SIGNED_IN:
+        return "enter" if role else "sign in"
     if endpoint in ATTENDEE:
         return "enter" if role is Role.ATTENDEE else "not found"
     return "enter"

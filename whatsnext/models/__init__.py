@@ -4,7 +4,7 @@ from whatsnext.models.agency import Agency
 from whatsnext.models.event import Event, EventPart, EventSpeaker, EventState, Mode
 from whatsnext.models.feed import PersonFeed
 from whatsnext.models.follow import Follow
-from whatsnext.models.housekeeping import JobRun, RateLimit
+from whatsnext.models.housekeeping import Erasure, JobRun, RateLimit
 from whatsnext.models.incoming import Incoming, IncomingState, Mailbox, Reason
 from whatsnext.models.message import UNSETTLED, Kind, Mailing, Message, MessageState
 from whatsnext.models.page import Page
@@ -20,6 +20,7 @@ __all__ = [
     "UNSETTLED",
     "Agency",
     "CancelledBy",
+    "Erasure",
     "Event",
     "EventPart",
     "EventSpeaker",

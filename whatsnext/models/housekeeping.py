@@ -1,4 +1,4 @@
-"""Small tables of the machinery: attempts counted, periodic work won."""
+"""Small tables of the machinery: attempts counted, periodic work won, erasures remembered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from whatsnext.db import Base
-from whatsnext.models.types import UtcDateTime
+from whatsnext.models.types import UtcDateTime, personal
 
 
 class RateLimit(Base):
@@ -31,3 +31,17 @@ class JobRun(Base):
     name: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     slot: Mapped[int] = mapped_column(sa.BigInteger)
     done_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Erasure(Base):
+    """Somebody was erased: a keyed hash of the address, good for nothing but to know it again (safety.md D2)."""
+
+    __tablename__ = "erasure"
+    digest: Mapped[str] = mapped_column(
+        sa.String(64),
+        primary_key=True,
+        info=personal(
+            "to erase again what an older backup brings back", "nobody", "as long as backups may be restored"
+        ),
+    )
+    erased_at: Mapped[datetime] = mapped_column(UtcDateTime)

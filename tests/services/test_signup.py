@@ -1,5 +1,7 @@
 """Signing up, proving the address, letting unproven holds go."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -41,6 +43,22 @@ def confirm(registration, now=NOON, **how):
         return signup.confirm(registration.id, now, **how)
 
 
+def sign_up_at_once(app, slugs, wishes):
+    meet = threading.Barrier(len(slugs), timeout=10)
+    db.session.rollback()
+
+    def act(slug, wish):
+        with app.app_context():
+            db.session.execute(select(1))
+            db.session.rollback()
+            meet.wait()
+            with write():
+                return signup.sign_up(slug, wish, None, NOON).masked
+
+    with ThreadPoolExecutor(len(slugs)) as threads:
+        return list(threads.map(act, slugs, wishes))
+
+
 def rows():
     return list(db.session.scalars(select(Registration).order_by(Registration.arrival)))
 
@@ -55,6 +73,7 @@ def test_a_stranger_holds_a_place_until_the_address_is_proved(make, owed):
 
 
 def test_signing_up_takes_one_statement_more_for_a_known_address_and_no_more_than_that(make, query_count):
+    """Where many write at once the person is locked too."""
     slug = make.event().slug
     known = make.registration(make.event()).person.email
     asked = []
@@ -62,7 +81,8 @@ def test_signing_up_takes_one_statement_more_for_a_known_address_and_no_more_tha
         with query_count() as queries, write():
             signup.sign_up(slug, wish, None, NOON)
         asked.append(len([query for query in queries if not query.startswith(("BEGIN", "NOTIFY"))]))
-    assert asked == [8, 9]
+    lock = db.engine.dialect.name == "postgresql"
+    assert asked == [8 + lock, 9 + lock]
 
 
 def test_confirming_turns_the_hold_into_a_place_and_owes_the_invitation(make, owed):
@@ -321,6 +341,21 @@ def test_the_brake_holds_mails_to_new_addresses(make_app, make):
                 signup.sign_up(slug, replace(ADA, email=f"p{number}@behoerde.example"), None, NOON)
     states = db.session.scalars(select(Message.state).order_by(Message.id)).all()
     assert states == [MessageState.OWED, MessageState.OWED, MessageState.HELD, MessageState.HELD]
+
+
+def test_an_unproved_address_gets_three_mails_from_sign_ups_at_the_same_moment(app, make):
+    make.person(email=ADA.email, proved_at=None)
+    slugs = [make.event(series=make.series()).slug for _number in range(8)]
+    sign_up_at_once(app, slugs, [ADA] * 8)
+    assert (len(rows()), db.session.scalar(select(func.count(Message.id)))) == (8, 3)
+
+
+def test_the_brake_holds_mails_to_new_addresses_that_sign_up_at_the_same_moment(make_app, make):
+    slugs = [make.event(series=make.series()).slug for _number in range(8)]
+    wishes = [replace(ADA, email=f"p{number}@behoerde.example") for number in range(8)]
+    sign_up_at_once(make_app(new_address_mails_per_hour=2), slugs, wishes)
+    states = db.session.scalars(select(Message.state)).all()
+    assert (states.count(MessageState.OWED), states.count(MessageState.HELD)) == (2, 6)
 
 
 def test_resend_sends_again_after_a_minute_and_nothing_for_a_stranger(make, owed):

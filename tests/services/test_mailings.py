@@ -222,6 +222,26 @@ def test_a_worker_sends_nothing_that_is_paused_and_keeps_what_went_out_meanwhile
     assert [mail.recipients for mail in smtp.mails] == [[first.person.email], [second.person.email]]
 
 
+def test_what_is_paused_and_resumed_while_it_is_on_the_wire_goes_once(make, sent, smtp):
+    talk = make.event()
+    make.registration(talk)
+    mailing = send(talk, make.organiser())
+    with write():
+        (on_the_wire,) = deliver.claim(1)
+    with write():
+        parcel = deliver.prepare(on_the_wire, NOON)
+    with contextlib.closing(deliver.Courier()) as courier:
+        courier.carry(parcel)
+    with write():
+        mailings.pause(talk.id, mailing.id, NOON)
+    with write():
+        mailings.resume(talk.id, mailing.id, NOON)
+    with write():
+        assert deliver.sent(on_the_wire, NOON)
+    assert sent() == []
+    assert len(smtp.mails) == 1
+
+
 def test_stopping_leaves_unsent_what_has_not_gone(under_way):
     talk, mailing, mails = under_way
     with write():

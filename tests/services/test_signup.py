@@ -398,3 +398,14 @@ def test_the_page_versions_rise_with_a_sign_up(make):
     sign_up(talk)
     db.session.refresh(talk.series)
     assert (talk.page_version, talk.series.page_version) == (before[0] + 1, before[1] + 1)
+
+
+def test_a_try_that_holds_no_place_does_not_put_off_the_next_hold(make):
+    talk = make.event(places_on_site=30)
+    sign_up(talk)
+    (ada,) = rows()
+    with write():
+        holds.expire_holds(NOON + 2 * HOUR)
+    sign_up(talk, replace(ADA, form_key="k2"), now=NOON + 20 * HOUR)
+    db.session.refresh(ada)
+    assert (ada.status, ada.held_at) == (Status.WAITING, NOON)

@@ -227,10 +227,10 @@ def _settle(message: Message, state: MessageState, now: datetime, error: str) ->
 
 
 def sent(claimed: Claim, now: datetime) -> bool:
-    """The server took it. What was superseded, or paused, while it went out was sent all the same."""
+    """The server took it. What was superseded, paused or resumed while it went out was sent all the same."""
     return _mark(
         claimed,
-        (MessageState.SENDING, MessageState.SUPERSEDED, MessageState.HELD),
+        (MessageState.SENDING, MessageState.SUPERSEDED, MessageState.HELD, MessageState.OWED),
         state=MessageState.SENT,
         settled_at=now,
         error="",

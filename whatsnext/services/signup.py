@@ -344,7 +344,7 @@ def _register(
         "changed_at": now,
         "hold_ends_at": now + _hold_time(),
     }
-    if place and not proved:
+    if holds_it:
         said["held_at"] = now
     if not proved:
         waiting_list.touch(event)  # writes the event, its last number and its version, once

@@ -246,6 +246,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     def set_clock(moment: datetime) -> None:
         assert moment.tzinfo is not None
         monkeypatch.setattr(clock, "now", lambda: moment)
+        monkeypatch.setattr(clock, "wants_a_look", lambda: False)
 
     return set_clock
 

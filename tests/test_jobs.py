@@ -15,7 +15,7 @@ from flask import Flask
 from tests.factories import NOON, Make
 from tests.servers import MailServer
 from whatsnext import jobs
-from whatsnext.db import db, write
+from whatsnext.db import database_now, db, write
 from whatsnext.models import JobRun, Kind, Message, MessageState, RateLimit, Registration, SignedIn, SignInLink, Status
 from whatsnext.services import outbox, reminders, restored
 
@@ -225,7 +225,7 @@ def test_holds_run_out_by_themselves(
 def test_a_clock_that_jumps_lets_no_hold_go_early_or_late_and_lends_no_mail_twice(
     app: Flask, make: Make, at: Callable[[datetime], None], jump: timedelta
 ) -> None:
-    event, now = make.event(places_on_site=2, starts_local=datetime(2127, 1, 20, 14)), jobs.deliver.database_now()
+    event, now = make.event(places_on_site=2, starts_local=datetime(2127, 1, 20, 14)), database_now()
     kept = make.registration(event, Status.HELD, hold_ends_at=now + timedelta(minutes=30))
     over = make.registration(event, Status.HELD, hold_ends_at=now - timedelta(minutes=1))
     make.message(Kind.SIGN_IN, kept.person, not_before=now)
@@ -244,7 +244,7 @@ def test_when_the_jobs_are_forgotten_nothing_is_lost_and_nothing_done_twice(
     app: Flask, make: Make, smtp: MailServer, at: Callable[[datetime], None]
 ) -> None:
     """All that is kept of periodic work is wiped between two rounds; the outbox is the truth."""
-    now = jobs.deliver.database_now()
+    now = database_now()
     at(now)
     talk = make.event(
         starts_local=(now + timedelta(minutes=59)).astimezone(ZoneInfo("Europe/Berlin")).replace(tzinfo=None)

@@ -11,6 +11,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
+from whatsnext import clock
 from whatsnext.errors import NotMigrated, SettingRefused
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -111,6 +113,15 @@ def _refuse_unsafe_postgresql(connection: Any, _record: object) -> None:
     connection.rollback()  # whoever asked for this connection gets it outside of any transaction
 
 
+def database_now() -> datetime:
+    """The database's clock: leases and holds stand when a machine's own clock jumps (safety.md R7)."""
+    if db.engine.dialect.name == "postgresql":
+        instant: datetime = db.session.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+        return instant.astimezone(UTC)
+    text: str = db.session.execute(sa.select(sa.func.strftime("%Y-%m-%d %H:%M:%f", "now"))).scalar_one()
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
 @contextlib.contextmanager
 def write() -> Iterator[None]:
     """One use case, one transaction: commits at the end, rolls back on any error, refuses to nest.
@@ -123,6 +134,8 @@ def write() -> Iterator[None]:
     db.session.rollback()
     try:
         db.session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+        if clock.wants_a_look():
+            clock.follow(database_now())
         yield
         db.session.commit()
     except BaseException:

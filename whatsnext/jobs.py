@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from whatsnext import clock
 from whatsnext.calendars import timezone
-from whatsnext.db import db, whole, write, written
+from whatsnext.db import database_now, db, whole, write, written
 from whatsnext.inbox import Inbox
 from whatsnext.mail import deliver
 from whatsnext.models import JobRun, MessageState, RateLimit, SignedIn, SignInLink
@@ -83,12 +83,12 @@ def clean_up(now: datetime) -> None:
 
 def expire_holds(_now: datetime) -> None:
     """Holds end by the database's clock, as leases do: a machine whose clock jumps lets none go early (R7)."""
-    holds.expire_holds(deliver.database_now())
+    holds.expire_holds(database_now())
 
 
 def remind(_now: datetime) -> None:
     """The same for reminders: none is sent early."""
-    reminders.remind(deliver.database_now())
+    reminders.remind(database_now())
 
 
 def read_clocks_anew(now: datetime) -> None:
@@ -109,7 +109,7 @@ JOBS = (
 
 def won(job: Job) -> bool:
     """Whether this slot of the job is ours. Call inside `write()`: if the job fails, the slot is free again."""
-    slot = int(deliver.database_now().timestamp() // job.period)
+    slot = int(database_now().timestamp() // job.period)
     insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
     taking = insert(JobRun).values(name=job.name, slot=slot)
     newer = taking.on_conflict_do_update(
@@ -120,7 +120,7 @@ def won(job: Job) -> bool:
 
 def _waiting_jobs() -> list[Job]:
     """Jobs whose present slot nobody has taken yet; reads."""
-    seconds = deliver.database_now().timestamp()
+    seconds = database_now().timestamp()
     last = {run.name: run.slot for run in db.session.scalars(sa.select(JobRun))}
     return [job for job in JOBS if last.get(job.name, -1) < seconds // job.period]
 

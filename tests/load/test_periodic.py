@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from config import Settings
 from whatsnext import jobs
 from whatsnext.app import create_app
-from whatsnext.db import db
+from whatsnext.db import database_now, db
 from whatsnext.models import RateLimit
 from whatsnext.tokens import random_secret
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.load
 
 def note(_now: datetime) -> None:
     """The work: one row each time it is done, by whomever, with the slot it was done in."""
-    slot = jobs.deliver.database_now().timestamp() // SLOT
+    slot = database_now().timestamp() // SLOT
     db.session.add(RateLimit(key=random_secret(), count=1, ends=slot))
 
 

@@ -12,7 +12,7 @@ import smtplib
 import ssl
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from flask import current_app
 from sqlalchemy.orm import joinedload, undefer
 
 from config import Settings
-from whatsnext.db import db
+from whatsnext.db import database_now, db
 from whatsnext.mail import maildir
 from whatsnext.mail.compose import compose, sender
 from whatsnext.mail.kinds import KINDS, is_wanted
@@ -89,15 +89,6 @@ class Parcel:
 
 
 # --- rows ------------------------------------------------------------------------------------------------
-
-
-def database_now() -> datetime:
-    """The database's clock: leases hold when a machine's own clock jumps (safety.md R7)."""
-    if db.engine.dialect.name == "postgresql":
-        instant: datetime = db.session.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-        return instant.astimezone(UTC)
-    text: str = db.session.execute(sa.select(sa.func.strftime("%Y-%m-%d %H:%M:%f", "now"))).scalar_one()
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def _due(now: datetime) -> sa.ColumnElement[bool]:

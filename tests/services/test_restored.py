@@ -63,3 +63,20 @@ def test_what_an_organiser_has_paused_is_nothing_to_do_for_the_operator(make):
     assert [
         todo for todo in overview.to_do([], [], NOON) if todo.need in (overview.Need.HELD, overview.Need.RESTORED)
     ] == []
+
+
+def test_what_an_organiser_paused_stays_paused_and_what_the_brake_held_waits_with_the_rest(make):
+    start(OURS)
+    mine = make.registration(make.event())
+    kept = {mailings.PAUSED: mailings.PAUSED, "": restored.HELD}
+    mails = [
+        make.message(Kind.ORGANISER_MESSAGE, mine, state=MessageState.HELD, error=reason, message_id=f"<{number}@x>")
+        for number, reason in enumerate(kept)
+    ]
+    with write():
+        assert restored.hold_everything() == 2
+    assert [mail.error for mail in mails] == list(kept.values())
+    assert not {"<0@x>", "<1@x>"} & {mail.message_id for mail in mails}
+    with write():
+        assert restored.release(NOON) == 1
+    assert [mail.state for mail in mails] == [MessageState.HELD, MessageState.OWED]

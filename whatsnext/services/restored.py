@@ -74,6 +74,8 @@ def forget_address() -> None:
 def hold_everything(reason: str = HELD) -> int:
     """Hold what is unsent and raise SEQUENCE. Call inside `write()` on a database just restored. Returns how many.
 
+    What an organiser has paused stays paused; what the brake has held waits for this release now.
+
     A registration's own SEQUENCE stays unless a mail for it is held: answers to what its calendar shows still count.
     """
     db.session.execute(sa.update(Event).values(sequence=Event.sequence + FAR_ABOVE))
@@ -89,19 +91,20 @@ def hold_everything(reason: str = HELD) -> int:
         .values(sequence=Registration.sequence + FAR_ABOVE)
         .execution_options(synchronize_session=False)
     )
+    held_for = sa.case((Message.state == MessageState.HELD, Message.error), else_="")
     held = db.session.execute(
-        sa.select(Message.id, Message.sequence).where(Message.state.in_(UNSETTLED)).order_by(Message.id)
+        sa.select(Message.id, Message.sequence, held_for).where(Message.state.in_(UNSETTLED)).order_by(Message.id)
     ).all()
     rows = [
         {
             "id": message_id,
             "state": MessageState.HELD,
             "raw": None,
-            "error": reason,
+            "error": kept or reason,
             "message_id": outbox.new_message_id(),
             "sequence": None if sequence is None else sequence + FAR_ABOVE,
         }
-        for message_id, sequence in held
+        for message_id, sequence, kept in held
     ]
     if rows:
         db.session.execute(sa.update(Message), rows)

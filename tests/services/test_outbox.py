@@ -42,12 +42,23 @@ def test_a_mail_without_a_person_goes_to_the_address_given(make):
 def test_superseding_takes_back_only_what_is_not_out(make):
     ada = make.registration(make.event())
     sent = make.message(Kind.INVITATION, ada, state=MessageState.SENT)
-    owed = make.message(Kind.INVITATION, ada)
+    owed = make.message(Kind.INVITATION, ada, facts={"text": "Raum 3"})
     other = make.message(Kind.CANCELLATION, ada)
     with write():
-        assert outbox.supersede(ada, (Kind.INVITATION,)) == [owed]
+        taken = outbox.supersede(ada, (Kind.INVITATION,), NOON)
+    assert taken == [outbox.Unsent(Kind.INVITATION, ada.id, None, {"text": "Raum 3"})]
     states = [db.session.get(Message, mail.id).state for mail in (sent, owed, other)]
     assert states == [MessageState.SENT, MessageState.SUPERSEDED, MessageState.OWED]
+    assert (owed.facts, owed.settled_at) == ({}, NOON)
+
+
+def test_what_the_mails_of_a_talk_said_is_forgotten_once_they_are_superseded(make):
+    talk = make.event()
+    mail = make.message(Kind.UPDATE, make.registration(talk), facts={"text": "Raum 3"})
+    with write():
+        outbox.supersede_event(talk.id, (Kind.UPDATE,), NOON)
+    db.session.refresh(mail)
+    assert (mail.state, mail.facts, mail.settled_at) == (MessageState.SUPERSEDED, {}, NOON)
 
 
 def test_many_are_owed_at_once_in_order_of_arrival_each_with_a_message_id_of_its_own(app, make):

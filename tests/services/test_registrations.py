@@ -318,3 +318,33 @@ def test_undoing_into_the_line_still_empties_the_calendar(make, owed):
     act(registrations.cancel, ada.id, NOON)
     act(registrations.undo, ada.id, NOON)
     assert owed() == [(Kind.CANCELLATION, ada), (Kind.PROMOTION, grace), (Kind.WAITING, ada)]
+
+
+def test_who_has_proved_nothing_gets_no_place_by_giving_up_and_coming_back(make, owed):
+    talk = make.event(places_on_site=1)
+    stranger = make.registration(talk, Status.HELD)
+    grace = make.registration(talk, Status.WAITING)
+    with write():
+        registrations.cancel(stranger.id, NOON)
+    assert (statuses(stranger, grace), owed()) == ([Status.EXPIRED, Status.CONFIRMED], [(Kind.PROMOTION, grace)])
+    with pytest.raises(AlreadyCancelled), write():
+        registrations.undo(stranger.id, NOON)
+
+
+def test_who_has_proved_nothing_any_more_does_not_come_back_by_an_old_link(make):
+    talk = make.event()
+    ada = make.registration(talk, Status.CANCELLED, proved=False)
+    assert not registrations.may_undo(ada, NOON)
+    with pytest.raises(AlreadyCancelled), write():
+        registrations.undo(ada.id, NOON)
+
+
+@pytest.mark.parametrize(("online", "status"), [(1, Status.HELD), (0, Status.WAITING)])
+def test_who_has_proved_nothing_switches_the_hold_and_not_into_a_place(make, owed, online, status):
+    talk = make.event(places_on_site=1, places_online=online)
+    stranger = make.registration(talk, Status.HELD, mode=Mode.ON_SITE)
+    ends = stranger.hold_ends_at
+    with write():
+        registrations.switch_mode(stranger.id, Mode.ONLINE, NOON, waiting_ok=True)
+    assert (stranger.mode, stranger.status, stranger.hold_ends_at) == (Mode.ONLINE, status, ends)
+    assert owed() == []

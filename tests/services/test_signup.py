@@ -409,3 +409,27 @@ def test_a_try_that_holds_no_place_does_not_put_off_the_next_hold(make):
     sign_up(talk, replace(ADA, form_key="k2"), now=NOON + 20 * HOUR)
     db.session.refresh(ada)
     assert (ada.status, ada.held_at) == (Status.WAITING, NOON)
+
+
+def test_a_form_sent_once_more_with_other_words_counts_as_it_is_now(make, owed):
+    talk = make.event(places_on_site=1, places_online=1)
+    sign_up(talk)
+    (ada,) = rows()
+    better = replace(ADA, mode=Mode.ONLINE, needs="Rampe", needs_consent=True, language="en", form_key="k2")
+    sign_up(talk, better, now=NOON + HOUR / 2)
+    db.session.refresh(ada)
+    assert (ada.mode, ada.status, ada.needs, ada.language) == (Mode.ONLINE, Status.HELD, "Rampe", "en")
+    assert (ada.arrival, ada.held_at, ada.hold_ends_at) == (1, NOON, NOON + HOUR)
+    sign_up(talk, replace(ADA, email="grace@behoerde.example", form_key="k3"), now=NOON + HOUR / 2)
+    assert [one.status for one in rows()] == [Status.HELD, Status.HELD]
+
+
+def test_a_form_sent_once_more_for_a_full_way_of_taking_part_leaves_the_hold(make):
+    talk = make.event(places_on_site=1, places_online=1)
+    make.registration(talk, mode=Mode.ONLINE)
+    sign_up(talk)
+    sign_up(talk, replace(ADA, mode=Mode.ONLINE, waiting_ok=True, form_key="k2"))
+    (_other, ada) = rows()
+    assert (ada.mode, ada.status) == (Mode.ONLINE, Status.WAITING)
+    confirm(ada)
+    assert ada.status is Status.WAITING

@@ -72,8 +72,8 @@ def expire(registration: Registration, now: datetime) -> None:
     registration.changed_at = now
     if registration.status is Status.OFFERED:
         registration.status, registration.offer_lapsed_at = Status.WAITING, now
-        outbox.supersede(registration, (Kind.OFFER,))
+        outbox.supersede(registration, (Kind.OFFER,), now)
         return
     registration.status = Status.EXPIRED
     registration.network = ""
-    outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST,))
+    outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST,), now)

@@ -27,6 +27,7 @@ from whatsnext.models import (
 )
 from whatsnext.services import answers, differences, outbox, parts
 from whatsnext.services.differences import Facts
+from whatsnext.services.outbox import Unsent
 from whatsnext.services.parts import Target
 
 INVITING = (Kind.INVITATION, Kind.PROMOTION)
@@ -47,7 +48,7 @@ HEARS = sa.or_(
 )
 """Who is told of a change: a place, an offer, or a place in line with a proved address."""
 
-Unsent = dict[tuple[int, int | None], Message]
+ByPart = dict[tuple[int, int | None], Unsent]
 """The oldest mail not out yet, by registration and part."""
 
 
@@ -55,7 +56,7 @@ class Renewal(NamedTuple):
     """Which entries of a calendar are brought up to date, and what was not out yet."""
 
     targets: list[Target]
-    unsent: Unsent
+    unsent: ByPart
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def invite(registration: Registration, kind: Kind, now: datetime) -> Message:
 
     Returns the first.
     """
-    outbox.supersede(registration, (*INVITING, Kind.UPDATE, Kind.CANCELLATION, Kind.CONFIRMATION_REQUEST))
+    outbox.supersede(registration, (*INVITING, Kind.UPDATE, Kind.CANCELLATION, Kind.CONFIRMATION_REQUEST), now)
     registration.sequence = _next_sequence(registration)
     registration.partstat = PartStat.NEEDS_ACTION
     if parts.several(registration.event):
@@ -108,7 +109,7 @@ def invite_again(registration: Registration, now: datetime) -> Message:
 
     Returns the first of them.
     """
-    outbox.supersede(registration, INVITING)
+    outbox.supersede(registration, INVITING, now)
     last, least = registration.sequence, registration.event.sequence
     registration.sequence = last if last is not None and last >= least else _next_sequence(registration)
     return _owe_each(Kind.INVITATION, registration, parts.entries(registration.event, now), now)
@@ -116,21 +117,17 @@ def invite_again(registration: Registration, now: datetime) -> Message:
 
 def reinvite(registration: Registration, before: Mode, now: datetime) -> Message:
     """Owe an update to someone who now takes part the other way: the entry's place and link change."""
-    unsent = outbox.supersede(registration, (*INVITING, Kind.UPDATE))
+    unsent = outbox.supersede(registration, (*INVITING, Kind.UPDATE), now)
     registration.sequence = _next_sequence(registration)
-    owed = [
-        _reinvite(registration, before, target, [message for message in unsent if message.part is target], now)
-        for target in parts.entries(registration.event, now)
-    ]
+    owed = [_reinvite(registration, before, target, unsent, now) for target in parts.entries(registration.event, now)]
     return owed[0]
 
 
-def _reinvite(
-    registration: Registration, before: Mode, target: Target, unsent: list[Message], now: datetime
-) -> Message:
-    kind = next((message.kind for message in unsent if message.kind in INVITING), Kind.UPDATE)
+def _reinvite(registration: Registration, before: Mode, target: Target, unsent: list[Unsent], now: datetime) -> Message:
+    about = [each for each in unsent if each.part_id == (target.id if target else None)]
+    kind = next((each.kind for each in about if each.kind in INVITING), Kind.UPDATE)
     details: dict[str, Any] = {"mode_before": before.value, "before": differences.facts(registration.event), "text": ""}
-    details |= next((message.facts for message in unsent if message.kind is Kind.UPDATE), {})
+    details |= next((each.facts for each in about if each.kind is Kind.UPDATE), {})
     return outbox.owe(kind, now, registration=registration, sequence=registration.sequence, facts=details, part=target)
 
 
@@ -139,6 +136,7 @@ def withdraw(registration: Registration, now: datetime, details: dict[str, Any])
     outbox.supersede(
         registration,
         (*INVITING, Kind.UPDATE, Kind.WAITING, Kind.OFFER, Kind.CONFIRMATION_REQUEST, Kind.ALREADY_REGISTERED),
+        now,
     )
     if registration.sequence is None:
         return outbox.owe(Kind.CANCELLATION, now, registration=registration, facts=details)
@@ -229,7 +227,7 @@ def _joined(older: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
     return {**older, **newer, "before": older.get("before", newer["before"]), "text": said}
 
 
-def _older(unsent: Unsent, registration_id: int, target: Target) -> Message | None:
+def _older(unsent: ByPart, registration_id: int, target: Target) -> Unsent | None:
     return unsent.get((registration_id, target.id if target else None)) or unsent.get((registration_id, None))
 
 
@@ -339,7 +337,7 @@ def _hearers(event: Event) -> list[Any]:
     )
 
 
-def _take_unsent(event: Event, kinds: tuple[Kind, ...], targets: list[Target], now: datetime) -> Unsent:
+def _take_unsent(event: Event, kinds: tuple[Kind, ...], targets: list[Target], now: datetime) -> ByPart:
     """The oldest unsent mail of these kinds about `targets`, by registration and part; all of them are superseded.
 
     What those in line have not been told yet is about no part.

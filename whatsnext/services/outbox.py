@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 from flask import current_app
@@ -35,6 +35,15 @@ TO_UNPROVED = (Kind.CONFIRMATION_REQUEST, Kind.ALREADY_REGISTERED, Kind.FOLLOW_R
 NEAR_THE_BRAKE = 50
 """More transactions than ever count at the same moment: only this close to the brake they need to count in turn."""
 BRAKE_LOCK = 7_341_883
+
+
+class Unsent(NamedTuple):
+    """What a mail was to say that a newer one has taken the place of."""
+
+    kind: Kind
+    registration_id: int | None
+    part_id: int | None
+    facts: dict[str, Any]
 
 
 def _unasked_since(moment: str) -> sa.ScalarSelect[int]:
@@ -208,18 +217,23 @@ def _owe_within_limits(owner: Person, kind: Kind, now: datetime, event: Event | 
     db.session.execute(_OWE, mail)
 
 
-def supersede(registration: Registration, kinds: Collection[Kind]) -> list[Message]:
-    """Mark the unsent mails of these kinds as no longer true. Returns them, oldest first."""
+def supersede(registration: Registration, kinds: Collection[Kind], now: datetime) -> list[Unsent]:
+    """Mark the unsent mails of these kinds as no longer true; what they said is forgotten. Returns it, oldest first."""
     unsent = (
         sa.select(Message)
         .where(Message.registration_id == registration.id, Message.kind.in_(kinds), Message.state.in_(UNSETTLED))
         .order_by(Message.id)
     )
     old = list(db.session.scalars(unsent))
+    said = [_unsent(message) for message in old]
     for message in old:
-        message.state = MessageState.SUPERSEDED
-        message.raw = None
-    return old
+        message.state, message.settled_at = MessageState.SUPERSEDED, now
+        message.raw, message.facts = None, {}
+    return said
+
+
+def _unsent(message: Message) -> Unsent:
+    return Unsent(message.kind, message.registration_id, message.part_id, message.facts)
 
 
 def supersede_event(
@@ -230,20 +244,20 @@ def supersede_event(
     db.session.execute(
         sa.update(Message)
         .where(*unsent, about if about is not None else sa.true())
-        .values(state=MessageState.SUPERSEDED, raw=None, settled_at=now)
+        .values(state=MessageState.SUPERSEDED, raw=None, facts={}, settled_at=now)
     )
 
 
 def take_unsent(
     event_id: int, kinds: Collection[Kind], now: datetime, about: sa.ColumnElement[bool]
-) -> dict[tuple[int, int | None], Message]:
-    """The same, and the oldest of them by registration and part."""
+) -> dict[tuple[int, int | None], Unsent]:
+    """The same, and what the oldest of them said, by registration and part."""
     unsent = db.session.scalars(
         sa.select(Message)
         .where(Message.event_id == event_id, Message.kind.in_(kinds), Message.state.in_(UNSETTLED), about)
         .order_by(Message.id.desc())
     )
-    oldest = {(m.registration_id, m.part_id): m for m in unsent if m.registration_id is not None}
+    oldest = {(m.registration_id, m.part_id): _unsent(m) for m in unsent if m.registration_id is not None}
     supersede_event(event_id, kinds, now, about)
     return oldest
 

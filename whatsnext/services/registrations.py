@@ -81,6 +81,7 @@ def by_ref(ref: str) -> Registration:
 def cancel(registration_id: int, now: datetime, by: CancelledBy = CancelledBy.ATTENDEE) -> Registration:
     """Give up a place or a place in line; the next in line moves up in the same transaction.
 
+    What nobody has proved yet is let go without a mail: a stranger may have caused it (safety.md O5).
     Raises AlreadyCancelled, EventCancelled, EventOver (the talk has ended).
     """
     registration = signup.locked(registration_id)
@@ -91,6 +92,9 @@ def cancel(registration_id: int, now: datetime, by: CancelledBy = CancelledBy.AT
         raise EventCancelled
     if event.ends_at is not None and now >= event.ends_at:
         raise EventOver
+    if registration.proved_at is None and by is CancelledBy.ATTENDEE:
+        signup.let_go(registration, now)
+        return registration
     had_place = registration.status is Status.CONFIRMED
     registration.status, registration.cancelled_by = Status.CANCELLED, by
     registration.cancelled_at = registration.changed_at = now
@@ -112,15 +116,26 @@ def switch_outlook(registration: Registration, mode: Mode) -> Outlook:
     return _outlook(registration, mode, registration.arrival)
 
 
+def may_undo(registration: Registration, now: datetime) -> bool:
+    """Whether the person gave up themselves, had proved the address, and the talk is to come; reads."""
+    return _gave_up(registration) and signup.is_coming(registration.event, now)
+
+
+def _gave_up(registration: Registration) -> bool:
+    own = registration.status is Status.CANCELLED and registration.cancelled_by is CancelledBy.ATTENDEE
+    return own and registration.proved_at is not None
+
+
 def undo(registration_id: int, now: datetime) -> Registration:
     """Take part after all: a place if one is free, else the place in line of the old number (24 hours; then a new one).
 
-    Raises AlreadyCancelled when an organiser had removed the person, EventCancelled, EventOver.
+    Raises AlreadyCancelled when an organiser had removed the person, or the address was never proved, EventCancelled,
+    EventOver.
     """
     registration = signup.locked(registration_id)
     if registration.status in signup.ACTIVE:
         return registration
-    if registration.status is not Status.CANCELLED or registration.cancelled_by is not CancelledBy.ATTENDEE:
+    if not _gave_up(registration):
         raise AlreadyCancelled
     signup.refuse_unless_coming(registration.event, now)
     if not _keeps_number(registration, now):
@@ -169,6 +184,9 @@ def switch_mode(registration_id: int, mode: Mode, now: datetime, *, waiting_ok: 
         invitations.reinvite(registration, before, now)
         waiting_list.touch(event)
         waiting_list.fill(event, now)
+    elif registration.proved_at is None:
+        signup.move_unproved(registration, place=place)
+        waiting_list.fill(event, now)
     else:
         _wait_or_settle(registration, now)
         waiting_list.fill(event, now)
@@ -180,7 +198,7 @@ def new_link(registration_id: int, now: datetime) -> Registration:
     registration = signup.locked(registration_id)
     registration.link_generation += 1
     registration.changed_at = now
-    outbox.supersede(registration, (Kind.NEW_LINK,))
+    outbox.supersede(registration, (Kind.NEW_LINK,), now)
     outbox.owe(Kind.NEW_LINK, now, registration=registration)
     return registration
 
@@ -272,7 +290,7 @@ def _wait_or_settle(registration: Registration, now: datetime) -> None:
 def _give_place(registration: Registration, kind: Kind, now: datetime) -> None:
     registration.status = Status.CONFIRMED
     registration.confirmed_at = registration.changed_at = now
-    outbox.supersede(registration, (Kind.WAITING, Kind.OFFER))
+    outbox.supersede(registration, (Kind.WAITING, Kind.OFFER), now)
     invitations.invite(registration, kind, now)
     waiting_list.touch(registration.event)
 

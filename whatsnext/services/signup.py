@@ -103,7 +103,7 @@ def sign_up(slug: str, wish: Wish, person: Person | None, now: datetime) -> Rece
     if owner.blocked_at and not person:
         return Receipt(tokens.random_base32(), text.masked(email), until, proved=False)
     if registration and registration.status in ACTIVE:
-        _again(registration, wish, now, signed_in=person is not None)
+        _again(registration, wish, now, place=place, signed_in=person is not None)
         ref = registration.ref
     else:
         ref = _register(event, owner, registration, wish, now, place=place, proved=person is not None)
@@ -120,7 +120,7 @@ def resend(ref: str, now: datetime) -> None:
         Message.registration_id == registration.id, Message.created_at > now - RESEND_AFTER
     )
     if db.session.scalar(recent.limit(1)) is None:
-        outbox.supersede(registration, (kind,))
+        outbox.supersede(registration, (kind,), now)
         outbox.owe_unproved(kind, now, registration)
 
 
@@ -177,9 +177,14 @@ def decline_request(registration_id: int, now: datetime) -> None:
     """ "That was not me": an unproven hold goes at once. A proved registration stays as it is."""
     registration = locked(registration_id)
     if registration.proved_at is None and registration.status in ACTIVE:
-        holds.expire(registration, now)
-        waiting_list.touch(registration.event)
-        waiting_list.fill(registration.event, now)
+        let_go(registration, now)
+
+
+def let_go(registration: Registration, now: datetime) -> None:
+    """End an unproved registration; the next in line gets what it held."""
+    holds.expire(registration, now)
+    waiting_list.touch(registration.event)
+    waiting_list.fill(registration.event, now)
 
 
 def block_token(person: Person, now: datetime) -> str:
@@ -221,7 +226,7 @@ def settle(registration: Registration, now: datetime) -> None:
         registration.status = Status.WAITING
         waiting_list.fill(event, now)
         if registration.status is Status.WAITING:
-            outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST,))
+            outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST,), now)
             outbox.owe(Kind.WAITING, now, registration=registration)
             waiting_list.shorten_holds(event, registration.mode)
     waiting_list.touch(event)
@@ -234,6 +239,11 @@ def locked(registration_id: int) -> Registration:
         raise NotFound
     waiting_list.lock(event_id)
     return db.session.get_one(Registration, registration_id, populate_existing=True)
+
+
+def is_coming(event: Event, now: datetime) -> bool:
+    """Published and not begun yet."""
+    return event.state is EventState.PUBLISHED and event.starts_at is not None and now < event.starts_at
 
 
 def refuse_unless_coming(event: Event, now: datetime) -> None:
@@ -306,16 +316,24 @@ def _insert_person(dialect: str) -> sa.Executable:
     return sa.select(Person).from_statement(made)
 
 
-def _again(registration: Registration, wish: Wish, now: datetime, *, signed_in: bool) -> None:
-    """Signing up again shows or re-sends what exists, by mail only, so that nobody learns who is registered."""
+def _again(registration: Registration, wish: Wish, now: datetime, *, place: bool, signed_in: bool) -> None:
+    """Signing up again shows or re-sends what exists, by mail only, so that nobody learns who is registered.
+
+    Until the address is proved, what was typed last counts; number and end of the hold stay (safety.md R3).
+    """
     if signed_in and registration.proved_at is None:
         prove(registration, now)
         settle(registration, now)
         return
     if registration.proved_at is None:
-        registration.name, registration.agency = wish.name, wish.agency
-        registration.form_key, registration.browser = wish.key, wish.browser
-        outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST,))
+        for name, value in _typed(wish, now).items():
+            setattr(registration, name, value)
+        registration.changed_at = now
+        if registration.mode is not wish.mode:
+            registration.mode = wish.mode
+            move_unproved(registration, place=place)
+            waiting_list.fill(registration.event, now)
+        outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST,), now)
         outbox.owe_unproved(Kind.CONFIRMATION_REQUEST, now, registration)
     else:
         outbox.owe_unproved(Kind.ALREADY_REGISTERED, now, registration)
@@ -331,14 +349,7 @@ def _register(
         "mode": wish.mode,
         "status": Status.HELD if holds_it else Status.WAITING,
         "arrival": waiting_list.next_arrival(event),
-        "name": wish.name,
-        "agency": wish.agency,
-        "language": wish.language,
-        "needs": wish.needs if wish.needs_consent else "",
-        "needs_consent_at": now if wish.needs and wish.needs_consent else None,
-        "notice_version": wish.notice_version,
-        "form_key": wish.key,
-        "browser": wish.browser,
+        **_typed(wish, now),
         "network": wish.network,
         "created_at": now,
         "changed_at": now,
@@ -358,6 +369,28 @@ def _register(
         about = {"language": wish.language, "best_before": said["hold_ends_at"]}
         outbox.ask_to_confirm(registration_id, person, event, now, **about)
     return ref
+
+
+def _typed(wish: Wish, now: datetime) -> dict[str, Any]:
+    """What a form says of a person; needs without consent are not kept."""
+    return {
+        "name": wish.name,
+        "agency": wish.agency,
+        "language": wish.language,
+        "needs": wish.needs if wish.needs_consent else "",
+        "needs_consent_at": now if wish.needs and wish.needs_consent else None,
+        "notice_version": wish.notice_version,
+        "form_key": wish.key,
+        "browser": wish.browser,
+    }
+
+
+def move_unproved(registration: Registration, *, place: bool) -> None:
+    """An unproved person chose the other way of taking part: a hold moves along only if a `place` is free there."""
+    if registration.status is Status.HELD and not place:
+        registration.status = Status.WAITING
+    db.session.flush()
+    waiting_list.touch(registration.event)
 
 
 def _anew(registration: Registration, said: dict[str, Any]) -> tuple[int, str]:

@@ -222,7 +222,7 @@ def _next(event: Event, mode: Mode, number: int, *, asking: bool) -> list[Regist
 def _promote(registration: Registration, now: datetime) -> None:
     registration.status = Status.CONFIRMED
     registration.confirmed_at = registration.changed_at = now
-    outbox.supersede(registration, (Kind.WAITING, Kind.OFFER))
+    outbox.supersede(registration, (Kind.WAITING, Kind.OFFER), now)
     invitations.invite(registration, Kind.PROMOTION, now)
 
 
@@ -232,7 +232,7 @@ def _ask(registration: Registration, now: datetime) -> None:
     registration.status = Status.OFFERED
     registration.offer_ends_at = min(ends, event.starts_at) if event.starts_at else ends
     registration.changed_at = now
-    outbox.supersede(registration, (Kind.WAITING,))
+    outbox.supersede(registration, (Kind.WAITING,), now)
     outbox.owe(Kind.OFFER, now, registration=registration, best_before=registration.offer_ends_at)
 
 

@@ -11,8 +11,8 @@ from config import Settings
 from whatsnext import clock, i18n, text
 from whatsnext.errors import NotFound
 from whatsnext.i18n import gettext as _
-from whatsnext.models import CancelledBy, Event, EventState, Mode, PartStat, Registration, Status
-from whatsnext.services import catalogue, participants, registrations, waiting_list
+from whatsnext.models import CancelledBy, Event, Mode, PartStat, Registration, Status
+from whatsnext.services import catalogue, participants, registrations, signup, waiting_list
 from whatsnext.services.catalogue import Standing
 from whatsnext.services.participants import Invited
 from whatsnext.services.signup import ACTIVE
@@ -48,7 +48,7 @@ def show(mine: Registration, key: str, *, own: bool) -> str:
     places = waiting_list.places([talk])[talk.id]
     standing = catalogue.state(talk, places, now)
     joins = mine.status is Status.CONFIRMED and mine.mode is Mode.ONLINE and standing is not Standing.CANCELLED
-    coming = talk.state is EventState.PUBLISHED and talk.starts_at is not None and now < talk.starts_at
+    coming = signup.is_coming(talk, now)
     return render_template(
         "attendee/registration.html",
         key=key,
@@ -64,7 +64,7 @@ def show(mine: Registration, key: str, *, own: bool) -> str:
         confirmed=mine.status is Status.CONFIRMED,
         joins=joins and (own or not talk.protected),
         shielded=joins and talk.protected and not own,
-        can_undo=coming and mine.status is Status.CANCELLED and mine.cancelled_by is CancelledBy.ATTENDEE,
+        can_undo=registrations.may_undo(mine, now),
         coming=coming,
         over=standing is Standing.PAST,
         other=other_way(mine) if coming and mine.proved_at else None,

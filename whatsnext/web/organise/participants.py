@@ -14,7 +14,7 @@ from whatsnext.db import write
 from whatsnext.errors import DomainError, NotFound
 from whatsnext.i18n import gettext as _
 from whatsnext.models import CancelledBy, Event, EventState
-from whatsnext.services import mailings, participants_file, registrations, waiting_list
+from whatsnext.services import mailings, participants_file, registrations, signup, waiting_list
 from whatsnext.services import participants as everyone
 from whatsnext.services.participants import Invited, Row, Search, Show
 from whatsnext.web import guards
@@ -149,7 +149,7 @@ def show_list(event: Event, search: Search, form: BulkForm) -> tuple[str, int]:
         invited_chips=_invited_chips(event, search, invited),
         asked=asked,
         again=AgainForm(formdata=None),
-        coming=event.state is EventState.PUBLISHED and event.starts_at is not None and clock.now() < event.starts_at,
+        coming=signup.is_coming(event, clock.now()),
         places=waiting_list.places([event])[event.id],
         link=links.external("public.event", slug=event.slug),
         words=participant_words,

@@ -20,6 +20,7 @@ from whatsnext.services import (
     agencies,
     events,
     invitations,
+    people,
     registrations,
     rescheduling,
     series,
@@ -224,11 +225,11 @@ def _world(now: datetime) -> World:
         theme_rows = [themes.create(replace(theme, series_id=reihe.id)) for theme in THEMES]
         hosts = [agencies.create(agency) for agency in AGENCIES]
         voices = [speakers.create(replace(one, agency_id=hosts[one.agency_id or 0].id)) for one in SPEAKERS]
-        people = [_person(name, agency, number, now) for number, (name, agency) in enumerate(PEOPLE)]
-        organiser = signup.person_of(ORGANISER, "de", now)
+        guests = [_person(name, agency, number, now) for number, (name, agency) in enumerate(PEOPLE)]
+        organiser = people.with_address(ORGANISER, "de", now)
         organiser.name, organiser.agency, organiser.role = "Kim Muster", "NEXt-Geschäftsstelle", Role.OPERATOR
         db.session.flush()
-        return World(reihe.id, _ids(theme_rows), _ids(hosts), _ids(voices), _ids(people))
+        return World(reihe.id, _ids(theme_rows), _ids(hosts), _ids(voices), _ids(guests))
 
 
 def _count_as_sent() -> None:
@@ -264,7 +265,7 @@ def _series() -> SeriesDetails:
 
 def _person(name: str, agency: str, number: int, now: datetime) -> Person:
     local = "".join(part[:1] for part in name.lower().split()).encode("ascii", "replace").decode().replace("?", "x")
-    person = signup.person_of(f"{local}{number}@behoerde.example", "en" if number == 14 else "de", now)
+    person = people.with_address(f"{local}{number}@behoerde.example", "en" if number == 14 else "de", now)
     person.name, person.agency, person.proved_at = name, agency, now
     return person
 

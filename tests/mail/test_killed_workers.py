@@ -149,6 +149,7 @@ def freeze(worker: subprocess.Popen[bytes]) -> None:
     """Stop the process outside a transaction: within one the database itself would keep everyone out."""
     for _try in range(500):
         worker.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, worker.pid, os.WSTOPPED)  # until then its threads run on, into a transaction
         if nobody_holds_a_lock():
             return
         worker.send_signal(signal.SIGCONT)

@@ -24,7 +24,7 @@ from whatsnext.models import (
     SignInLink,
     Status,
 )
-from whatsnext.services import erasure, registrations, signup
+from whatsnext.services import erasure, people, registrations
 from whatsnext.tokens import digest, keyed_digests
 
 WORD, OTHER = "mq7mark", "rz9other"
@@ -237,7 +237,7 @@ def test_whoever_comes_back_is_somebody_new_and_stays_when_erasures_are_replayed
     erase(person)
     later = NOON + timedelta(days=1)
     with write():
-        again = signup.person_of(address(WORD), "de", later)
+        again = people.with_address(address(WORD), "de", later)
         make.message(Kind.SIGN_IN, again, created_at=later)
     assert again.id != person.id
     with write():

@@ -15,7 +15,7 @@ from whatsnext import tokens
 from whatsnext.db import db
 from whatsnext.errors import LinkInvalid, LinkUsed, NotFound
 from whatsnext.models import Event, EventState, Follow, Kind, Message, Person, Theme
-from whatsnext.services import outbox, signup
+from whatsnext.services import outbox, people
 from whatsnext.tokens import Purpose
 
 ASK_AGAIN_AFTER = timedelta(minutes=1)
@@ -52,7 +52,7 @@ def follow_opening(slug: str, asker: Asker, now: datetime) -> None:
 
 def _ask(asker: Asker, meant: sa.ColumnElement[bool], subject: dict[str, Any], now: datetime) -> None:
     language = asker.language
-    person = signup.person_of(asker.email, language, now)
+    person = people.with_address(asker.email, language, now)
     follow = db.session.scalar(sa.select(Follow).where(Follow.person_id == person.id, meant).with_for_update())
     if follow is None:
         follow = Follow(person=person, **subject)

@@ -23,7 +23,7 @@ from whatsnext.errors import (
     OfferLapsed,
 )
 from whatsnext.models import CancelledBy, EventState, Kind, Mode, Registration, Status
-from whatsnext.services import invitations, outbox, signup, waiting_list
+from whatsnext.services import invitations, outbox, people, signup, waiting_list
 from whatsnext.tokens import Purpose
 
 OLD_NUMBER_FOR = timedelta(hours=24)
@@ -259,7 +259,7 @@ def add(event_id: int, now: datetime, *, name: str, email: str, agency: str, mod
     signup.refuse_unless_coming(event, now)
     if mode not in waiting_list.offered_modes(event):
         raise ModeNotOffered
-    person = signup.person_of(email, "de", now)
+    person = people.with_address(email, "de", now)
     registration = db.session.scalar(
         sa.select(Registration).where(Registration.event_id == event_id, Registration.person_id == person.id)
     )

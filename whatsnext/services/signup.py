@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
-from sqlalchemy.dialects import postgresql, sqlite
 
 from whatsnext import text, tokens
 from whatsnext.db import db
@@ -27,8 +25,7 @@ from whatsnext.errors import (
     RegistrationNotOpen,
 )
 from whatsnext.models import Event, EventState, Kind, Message, Mode, Person, Registration, Status
-from whatsnext.permissions import Role
-from whatsnext.services import holds, invitations, outbox, waiting_list
+from whatsnext.services import holds, invitations, outbox, people, waiting_list
 from whatsnext.tokens import Purpose
 
 ACTIVE = (Status.HELD, Status.WAITING, Status.OFFERED, Status.CONFIRMED)
@@ -281,39 +278,10 @@ def _existing(event: Event, person: Person) -> Registration | None:
 
 def _owner(event: Event, email: str, language: str, now: datetime) -> tuple[Person, Registration | None]:
     """The person with this address, and what they have at this talk; of somebody new only the person is made."""
-    if made := _make_person(email, language, now):
+    if made := people.make_new(email, language, now):
         return made, None
     owner, registration = db.session.execute(_THEIRS, {"event": event.id, "email": email}).one()
     return owner, registration
-
-
-def person_of(email: str, language: str, now: datetime) -> Person:
-    """The person with this normalised address, made if new; whoever asks at the same moment gets the same one."""
-    known = sa.select(Person).where(Person.email == email)
-    return _make_person(email, language, now) or db.session.execute(known).scalar_one()
-
-
-def _make_person(email: str, language: str, now: datetime) -> Person | None:
-    """None where the address is known."""
-    given = {"email": email, "language": language, "created_at": now}
-    made: Person | None = db.session.scalar(_insert_person(db.engine.dialect.name), given)
-    return made
-
-
-@cache
-def _insert_person(dialect: str) -> sa.Executable:
-    table = Person.__table__
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    new = insert(table).values(  # type: ignore[arg-type]
-        email=sa.bindparam("email"),
-        name="",
-        agency="",
-        language=sa.bindparam("language"),
-        role=Role.ATTENDEE,
-        created_at=sa.bindparam("created_at"),
-    )
-    made = new.on_conflict_do_nothing(index_elements=[table.c.email]).returning(*table.c)
-    return sa.select(Person).from_statement(made)
 
 
 def _again(registration: Registration, wish: Wish, now: datetime, *, place: bool, signed_in: bool) -> None:

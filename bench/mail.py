@@ -23,8 +23,8 @@ from whatsnext.app import create_app
 from whatsnext.db import db, write
 from whatsnext.jobs import deliver_due
 from whatsnext.mail.compose import compose
-from whatsnext.mail.deliver import Courier
 from whatsnext.mail.mime import build
+from whatsnext.mail.wire import Courier
 from whatsnext.models import Kind, Message, MessageState
 
 MAILS = 150

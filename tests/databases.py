@@ -25,7 +25,7 @@ from tests.pages import Page
 from whatsnext import clock, jobs
 from whatsnext.app import create_app
 from whatsnext.db import db, upgrade, write, written
-from whatsnext.mail.deliver import Courier
+from whatsnext.mail.wire import Courier
 from whatsnext.models import Person, SignedIn
 from whatsnext.tokens import digest, random_secret
 

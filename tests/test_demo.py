@@ -6,13 +6,13 @@ from config import DEMO_MARK
 from tests.factories import NOON
 from whatsnext import demo, jobs
 from whatsnext.db import db
-from whatsnext.mail import deliver, maildir
+from whatsnext.mail import maildir, wire
 from whatsnext.models import Event, EventState, Kind, Message, MessageState, Registration, Status, Theme
 from whatsnext.services import waiting_list
 
 
 def _fill() -> None:
-    courier = deliver.Courier()
+    courier = wire.Courier()
     demo.fill(NOON, lambda: jobs.deliver_due(courier))
     courier.close()
 

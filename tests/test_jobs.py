@@ -177,10 +177,10 @@ def test_what_was_claimed_and_not_sent_is_given_back(app: Flask, make: Make, smt
     messages = [make.message(Kind.SIGN_IN, make.person(), facts={"link_token": "x", "code": "y"}) for _n in range(3)]
     stopping = threading.Event()
 
-    class Stopping(jobs.deliver.Courier):
+    class Stopping(jobs.wire.Courier):
         """The signal to stop comes while the first mail is on its way."""
 
-        def carry(self, parcel: jobs.deliver.Parcel) -> None:
+        def carry(self, parcel: jobs.wire.Parcel) -> None:
             super().carry(parcel)
             stopping.set()
 
@@ -252,7 +252,7 @@ def test_when_the_jobs_are_forgotten_nothing_is_lost_and_nothing_done_twice(
     make.registration(talk, confirmed_at=now - timedelta(days=1))
     with write():
         reminders.remind(now - timedelta(minutes=5))
-    courier = jobs.deliver.Courier()
+    courier = jobs.wire.Courier()
     for _round in range(3):
         jobs.run_jobs()
         jobs.deliver_due(courier)

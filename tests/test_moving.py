@@ -18,7 +18,7 @@ from tests.figures import Figure
 from tests.mail.worlds import change, owed
 from whatsnext import demo, jobs, moving, tables
 from whatsnext.db import db, write
-from whatsnext.mail.deliver import Courier
+from whatsnext.mail.wire import Courier
 from whatsnext.models import Event, Kind, Person, Registration, Status
 
 Target = Callable[[], str]

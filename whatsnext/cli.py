@@ -24,7 +24,7 @@ from whatsnext import backup, checks, clock, demo, jobs, logs, moving, text
 from whatsnext.db import whole, write
 from whatsnext.errors import LinkInvalid, NotFound, SettingRefused
 from whatsnext.links import external
-from whatsnext.mail.deliver import Courier
+from whatsnext.mail.wire import Courier
 from whatsnext.models import Kind
 from whatsnext.permissions import Role
 from whatsnext.services import erasure, restored, signin

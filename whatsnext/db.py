@@ -115,11 +115,19 @@ def _refuse_unsafe_postgresql(connection: Any, _record: object) -> None:
 
 def database_now() -> datetime:
     """The database's clock: leases and holds stand when a machine's own clock jumps (safety.md R7)."""
+    return as_moment(db.session.execute(sa.select(database_clock())).scalar_one())
+
+
+def database_clock() -> sa.ColumnElement[Any]:
+    """The same inside of a statement; `as_moment` reads it."""
     if db.engine.dialect.name == "postgresql":
-        instant: datetime = db.session.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-        return instant.astimezone(UTC)
-    text: str = db.session.execute(sa.select(sa.func.strftime("%Y-%m-%d %H:%M:%f", "now"))).scalar_one()
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        return sa.func.clock_timestamp()
+    return sa.func.strftime("%Y-%m-%d %H:%M:%f", "now")
+
+
+def as_moment(value: datetime | str) -> datetime:
+    """What the database's clock said, in UTC; SQLite says it as text."""
+    return value.astimezone(UTC) if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 @contextlib.contextmanager

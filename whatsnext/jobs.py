@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,7 +24,7 @@ from whatsnext import clock
 from whatsnext.calendars import timezone
 from whatsnext.db import database_now, db, whole, write, written
 from whatsnext.inbox import Inbox
-from whatsnext.mail import deliver
+from whatsnext.mail import deliver, wire
 from whatsnext.models import JobRun, MessageState, RateLimit, SignedIn, SignInLink
 from whatsnext.services import clocks, follows, holds, incoming, reminders
 
@@ -142,7 +142,7 @@ def _run(job: Job) -> None:
 # --- delivery --------------------------------------------------------------------------------------------
 
 
-def deliver_due(courier: deliver.Courier, stopping: threading.Event | None = None) -> int:
+def deliver_due(courier: wire.Courier, stopping: threading.Event | None = None) -> int:
     """Send what is due until nothing is left or `stopping` is set. Returns how many mails went out."""
     number = 0
     while not (stopping and stopping.is_set()) and not courier.rests() and deliver.anything_due():
@@ -153,45 +153,63 @@ def deliver_due(courier: deliver.Courier, stopping: threading.Event | None = Non
     return number
 
 
-def _deliver(claims: deque[deliver.Claim], courier: deliver.Courier, stopping: threading.Event | None) -> int:
-    number = 0
-    while claims:
-        if stopping and stopping.is_set():
-            with write():
-                deliver.give_back(claims)
-            break
+def _deliver(claims: deque[deliver.Claim], courier: wire.Courier, stopping: threading.Event | None) -> int:
+    """Each mail is sent outside of any transaction; what has gone is marked in the one that composes the next."""
+    number, gone = 0, None
+    while claims and not (stopping and stopping.is_set()):
         claim = claims.popleft()
+        last, gone = gone, None
         try:
-            number += _deliver_one(claim, courier)
-        except deliver.Unreachable as reason:
+            parcel = _next(last, claim)
+            if parcel is not None and _carry(claim, parcel, courier):
+                number, gone = number + 1, claim
+        except wire.Unreachable as reason:
             _put_off(claim, str(reason))
-            whole(lambda: deliver.give_back(claims))
             break
         except Exception:
             log.exception("message %s could not be delivered", claim.id)
             _give_up_on(claim)
+    if gone or claims:
+        whole(lambda: _end(gone, claims))
     return number
 
 
-def _deliver_one(claim: deliver.Claim, courier: deliver.Courier) -> bool:
-    """One mail: composed in one transaction, sent outside of any, marked in another. Whether it went out."""
-    with write():
-        parcel = deliver.prepare(claim, clock.now())
-    if parcel is None:
-        return False
+def _next(gone: deliver.Claim | None, claim: deliver.Claim) -> wire.Parcel | None:
+    """Mark the mail that has gone, if any, whatever becomes of the next one; then that."""
+    if gone is None:
+        return whole(lambda: deliver.prepare(claim, clock.now()))
+    try:
+        return whole(lambda: _mark_and_prepare(gone, claim))
+    except Exception:
+        whole(lambda: deliver.sent(gone, clock.now()))
+        raise
+
+
+def _mark_and_prepare(gone: deliver.Claim, claim: deliver.Claim) -> wire.Parcel | None:
+    deliver.sent(gone, clock.now())
+    return deliver.prepare(claim, clock.now())
+
+
+def _end(gone: deliver.Claim | None, left: Collection[deliver.Claim]) -> None:
+    if gone is not None:
+        deliver.sent(gone, clock.now())
+    deliver.give_back(left)
+
+
+def _carry(claim: deliver.Claim, parcel: wire.Parcel, courier: wire.Courier) -> bool:
+    """Whether the server took the mail. Raises Unreachable."""
     try:
         courier.carry(parcel)
-    except deliver.Failed as reason:
-        log.warning("message %s was refused for good: %s", claim.id, reason)
+    except wire.Failed as reason:
         words = str(reason)
+        log.warning("message %s was refused for good: %s", claim.id, words)
         whole(lambda: deliver.failed(claim, words, clock.now()))
         return False
-    except deliver.Unreachable:
+    except wire.Unreachable:
         raise
-    except deliver.PutOff as reason:
+    except wire.PutOff as reason:
         _put_off(claim, str(reason))
         return False
-    whole(lambda: deliver.sent(claim, clock.now()))
     return True
 
 
@@ -219,7 +237,7 @@ class Worker:
         self.app = app
         self._stopping = threading.Event()
         self._wake = threading.Event()
-        self._courier = deliver.Courier()
+        self._courier = wire.Courier()
         self._looked_back = False
         self._inbox = Inbox(app)
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)

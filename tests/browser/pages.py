@@ -10,7 +10,7 @@ from tests.databases import Visitor
 from whatsnext import clock, demo, jobs, tokens
 from whatsnext.db import db, write
 from whatsnext.mail import maildir
-from whatsnext.mail.deliver import Courier
+from whatsnext.mail.wire import Courier
 from whatsnext.models import Event, Follow, Incoming, IncomingState, Mailing, Person, Reason, Registration, Status
 from whatsnext.services import events, follows, mailings, recipients, registrations, rescheduling, signup
 from whatsnext.services.drafts import Draft

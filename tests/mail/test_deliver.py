@@ -16,7 +16,7 @@ from tests.mail.worlds import CANCELS, OWN, REQUESTS, change, owed, send_all, ta
 from tests.servers import MailServer, free_port
 from whatsnext.db import db, write
 from whatsnext.i18n import LANGUAGES
-from whatsnext.mail import deliver
+from whatsnext.mail import deliver, wire
 from whatsnext.models import EventState, Kind, Message, MessageState, Registration, Status
 from whatsnext.services import outbox
 
@@ -27,8 +27,8 @@ def post(app: Flask, smtp: MailServer) -> Flask:
     return app
 
 
-def carry(*parcels: deliver.Parcel) -> None:
-    with contextlib.closing(deliver.Courier()) as courier:
+def carry(*parcels: wire.Parcel) -> None:
+    with contextlib.closing(wire.Courier()) as courier:
         for parcel in parcels:
             courier.carry(parcel)
 
@@ -39,7 +39,7 @@ def claim(lease: timedelta = deliver.LEASE) -> deliver.Claim:
     return claimed
 
 
-def prepare(claimed: deliver.Claim, now: datetime = NOON) -> deliver.Parcel | None:
+def prepare(claimed: deliver.Claim, now: datetime = NOON) -> wire.Parcel | None:
     with write():
         return deliver.prepare(claimed, now)
 
@@ -218,14 +218,14 @@ def test_who_signs_up_after_blocking_gets_the_mails_of_that(post: Flask, make: M
 @pytest.mark.parametrize(
     ("answer", "state", "reason"),
     [
-        ("550 5.1.1 no such mailbox", MessageState.FAILED, deliver.NO_SUCH_ADDRESS),
-        ("553 not here", MessageState.FAILED, deliver.NO_SUCH_ADDRESS),
-        ("550 5.7.1 blocked", MessageState.FAILED, deliver.REFUSED),
-        ("554 no", MessageState.FAILED, deliver.REFUSED),
-        ("552 5.2.2 quota", MessageState.FAILED, deliver.MAILBOX_FULL),
-        ("452 4.2.2 quota", MessageState.DEFERRED, deliver.MAILBOX_FULL),
-        ("451 4.7.1 greylisted", MessageState.DEFERRED, deliver.LATER),
-        ("450 busy", MessageState.DEFERRED, deliver.LATER),
+        ("550 5.1.1 no such mailbox", MessageState.FAILED, wire.NO_SUCH_ADDRESS),
+        ("553 not here", MessageState.FAILED, wire.NO_SUCH_ADDRESS),
+        ("550 5.7.1 blocked", MessageState.FAILED, wire.REFUSED),
+        ("554 no", MessageState.FAILED, wire.REFUSED),
+        ("552 5.2.2 quota", MessageState.FAILED, wire.MAILBOX_FULL),
+        ("452 4.2.2 quota", MessageState.DEFERRED, wire.MAILBOX_FULL),
+        ("451 4.7.1 greylisted", MessageState.DEFERRED, wire.LATER),
+        ("450 busy", MessageState.DEFERRED, wire.LATER),
     ],
 )
 def test_a_refusal_says_why_and_stops_nobody_else(
@@ -295,7 +295,7 @@ def test_a_mail_server_away_puts_off_the_mail_that_was_tried_and_leaves_the_othe
         messages = [owed(make, Kind.INVITATION, event=event) for _number in range(3)]
         assert send_all() == 0
         seen = [look(message, "state", "error", "tries") for message in messages]
-        assert seen == [[MessageState.DEFERRED, deliver.NO_SERVER, 1], *[[MessageState.OWED, "", 0]] * 2]
+        assert seen == [[MessageState.DEFERRED, wire.NO_SERVER, 1], *[[MessageState.OWED, "", 0]] * 2]
         db.session.remove()
 
 
@@ -343,8 +343,8 @@ def test_a_worker_whose_lease_ran_out_sends_nothing_and_marks_nothing(
     second = claim()
     assert prepare(late) is None
     with write():
-        assert not deliver.put_off(late, deliver.LATER)
-        assert not deliver.failed(late, deliver.REFUSED, NOON)
+        assert not deliver.put_off(late, wire.LATER)
+        assert not deliver.failed(late, wire.REFUSED, NOON)
         assert not deliver.sent(late, NOON)
         deliver.give_back([late])
     assert look(message, "state", "tries") == [MessageState.SENDING, 2]
@@ -457,12 +457,12 @@ def test_a_registration_that_someone_changes_is_passed_over_for_a_moment(post: F
 
 def test_a_line_that_breaks_is_opened_anew(post: Flask, make: Make, smtp: MailServer) -> None:
     message = owed(make, Kind.INVITATION)
-    courier = deliver.Courier()
+    courier = wire.Courier()
     parcel = prepare(claim())
     assert parcel is not None
     courier.carry(parcel)
     courier.abort()
-    with pytest.raises(deliver.PutOff, match=deliver.CUT_OFF):
+    with pytest.raises(wire.PutOff, match=wire.CUT_OFF):
         courier.carry(parcel)
     courier.carry(parcel)
     courier.close()

@@ -22,7 +22,7 @@ from tests.mail.worlds import owed, send_all
 from tests.servers import MailServer
 from whatsnext import jobs
 from whatsnext.db import db, write
-from whatsnext.mail import deliver, mime
+from whatsnext.mail import mime, wire
 from whatsnext.models import Kind, Message, MessageState
 
 
@@ -117,7 +117,7 @@ def test_a_certificate_nobody_vouches_for_stops_every_mail(
         with posting(make_app, sink.port, mail_use_tls=True):
             message = owed(make, Kind.SIGN_IN)
             assert send_all() == 0
-            assert outcome(message) == (MessageState.DEFERRED, deliver.NO_TRUST)
+            assert outcome(message) == (MessageState.DEFERRED, wire.NO_TRUST)
         assert sink.mails == []
 
 
@@ -129,7 +129,7 @@ def test_a_certificate_of_another_name_stops_every_mail(
         with posting(make_app, sink.port, mail_use_tls=True):
             message = owed(make, Kind.SIGN_IN)
             assert send_all() == 0
-            assert outcome(message) == (MessageState.DEFERRED, deliver.NO_TRUST)
+            assert outcome(message) == (MessageState.DEFERRED, wire.NO_TRUST)
         assert sink.mails == []
 
 
@@ -145,7 +145,7 @@ def test_a_server_without_tls_gets_no_mail_and_no_password(make_app: Callable[..
         assert send_all() == 0
         state, error = outcome(message)
     assert state is MessageState.DEFERRED
-    assert error in (deliver.NO_TLS, deliver.NO_SERVER)
+    assert error in (wire.NO_TLS, wire.NO_SERVER)
     assert [line for line in heard if line.startswith(("AUTH", "MAIL"))] == []
 
 
@@ -155,7 +155,7 @@ def test_starttls_offered_and_then_refused_sends_nothing(make_app: Callable[...,
     with talking(answers, heard) as port, posting(make_app, port, mail_use_tls=True):
         message = owed(make, Kind.SIGN_IN)
         assert send_all() == 0
-        assert outcome(message) == (MessageState.DEFERRED, deliver.NO_SERVER)
+        assert outcome(message) == (MessageState.DEFERRED, wire.NO_SERVER)
     assert [line.split()[0] for line in heard if not line.startswith("EHLO")] == ["STARTTLS"]
 
 
@@ -179,7 +179,7 @@ def test_a_wrong_password_is_said_and_not_shown(
         ):
             message = owed(make, Kind.SIGN_IN)
             assert send_all() == sent
-            expected = (MessageState.SENT, "") if sent else (MessageState.DEFERRED, deliver.NOT_LET_IN)
+            expected = (MessageState.SENT, "") if sent else (MessageState.DEFERRED, wire.NOT_LET_IN)
             assert outcome(message) == expected
     assert "falsch-geheim" not in caplog.text
 
@@ -189,7 +189,7 @@ def test_a_sender_that_is_refused_is_for_the_operator_to_mend(make_app: Callable
     with talking(answers, []) as port, posting(make_app, port):
         message = owed(make, Kind.SIGN_IN)
         assert send_all() == 0
-        assert outcome(message) == (MessageState.DEFERRED, deliver.NOT_LET_IN)
+        assert outcome(message) == (MessageState.DEFERRED, wire.NOT_LET_IN)
 
 
 def test_a_server_that_hangs_up_after_the_data_gets_the_mail_again(make_app: Callable[..., Flask], make: Make) -> None:
@@ -197,7 +197,7 @@ def test_a_server_that_hangs_up_after_the_data_gets_the_mail_again(make_app: Cal
     with talking(answers, []) as port, posting(make_app, port):
         message = owed(make, Kind.SIGN_IN)
         assert send_all() == 0
-        assert outcome(message) == (MessageState.DEFERRED, deliver.CUT_OFF)
+        assert outcome(message) == (MessageState.DEFERRED, wire.CUT_OFF)
 
 
 def test_a_data_refusal_is_for_good(make_app: Callable[..., Flask], make: Make) -> None:
@@ -212,7 +212,7 @@ def test_a_data_refusal_is_for_good(make_app: Callable[..., Flask], make: Make) 
     with talking(answers, []) as port, posting(make_app, port):
         message = owed(make, Kind.SIGN_IN)
         assert send_all() == 0
-        assert outcome(message) == (MessageState.FAILED, deliver.REFUSED)
+        assert outcome(message) == (MessageState.FAILED, wire.REFUSED)
 
 
 def test_a_server_that_says_nothing_costs_the_time_out_once(
@@ -223,23 +223,23 @@ def test_a_server_that_says_nothing_costs_the_time_out_once(
         messages = [owed(make, Kind.SIGN_IN) for _number in range(4)]
         assert send_all() == 0
         tried, *others = [outcome(message) for message in messages]
-        assert (tried, others) == ((MessageState.DEFERRED, deliver.NO_SERVER), [(MessageState.OWED, "")] * 3)
+        assert (tried, others) == ((MessageState.DEFERRED, wire.NO_SERVER), [(MessageState.OWED, "")] * 3)
 
 
 def test_while_the_server_is_away_one_mail_is_a_probe_and_when_it_is_back_all_go(
     make_app: Callable[..., Flask], make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(deliver, "monotonic", lambda: now[0])
+    monkeypatch.setattr(wire, "monotonic", lambda: now[0])
     sink = MailServer()
-    with posting(make_app, sink.port), contextlib.closing(deliver.Courier()) as courier:
+    with posting(make_app, sink.port), contextlib.closing(wire.Courier()) as courier:
         messages = [owed(make, Kind.SIGN_IN) for _number in range(30)]
         for tries in (1, 2):
             assert jobs.deliver_due(courier) == 0
             assert jobs.deliver_due(courier) == 0  # it rests
             states = sorted(outcome(message)[0] for message in messages)
             assert states == [MessageState.DEFERRED] * tries + [MessageState.OWED] * (30 - tries)
-            now[0] += deliver.LONGEST_REST
+            now[0] += wire.LONGEST_REST
         controller = Controller(sink, hostname="127.0.0.1", port=sink.port)
         controller.start()
         try:
@@ -270,7 +270,7 @@ def test_a_domain_that_lets_us_wait_delays_its_own_mails_only(
             quick = [one(make, f"q{number}@quick.example") for number in range(5)]
             assert send_all() == 5
             found = [outcome(message) for message in slow]
-            assert found == [(MessageState.DEFERRED, reason) for reason in (deliver.CUT_OFF, *[deliver.SLOW] * 9)]
+            assert found == [(MessageState.DEFERRED, reason) for reason in (wire.CUT_OFF, *[wire.SLOW] * 9)]
             assert [outcome(message)[0] for message in quick] == [MessageState.SENT] * 5
     finally:
         controller.stop()
@@ -293,7 +293,7 @@ def test_a_tarpit_does_not_keep_a_worker_from_stopping(
         began = time.monotonic()
         worker.stop()
         assert time.monotonic() - began < 15
-        assert outcome(message) == (MessageState.DEFERRED, deliver.CUT_OFF)
+        assert outcome(message) == (MessageState.DEFERRED, wire.CUT_OFF)
 
 
 def test_we_call_ourselves_by_the_name_of_our_pages(make_app: Callable[..., Flask], make: Make) -> None:
@@ -386,3 +386,21 @@ def talking(answers: dict[str, Any], heard: list[str]) -> Iterator[int]:
             socket.create_connection(("127.0.0.1", port), 1).close()
         listener.close()
         thread.join(5)
+
+
+def test_no_mail_asks_the_resolver_for_our_name(
+    make_app: Callable[..., Flask], make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that does not answer would hold up each mail for seconds. The server of this test asks too, in its thread."""
+    asked: list[int] = []
+    name_of_machine, ours = socket.getfqdn, threading.get_ident()
+    with server() as sink, posting(make_app, sink.port):
+
+        def look_up(name: str = "") -> str:
+            asked.append(threading.get_ident())
+            return name_of_machine(name)
+
+        monkeypatch.setattr(socket, "getfqdn", look_up)
+        owed(make, Kind.INVITATION)
+        assert send_all() == 1
+    assert ours not in asked

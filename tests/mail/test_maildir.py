@@ -8,7 +8,7 @@ from flask import Flask
 from tests.factories import NOON, Make
 from tests.mail.worlds import owed, send_all, talk
 from whatsnext.db import db
-from whatsnext.mail import deliver, maildir
+from whatsnext.mail import maildir, wire
 from whatsnext.models import Kind
 
 
@@ -65,6 +65,6 @@ def test_a_folder_that_cannot_be_written_puts_the_mail_off(kept_here: Flask, mak
     maildir.folder().write_text("a file is in the way")
     try:
         assert send_all() == 0
-        assert message.error == deliver.NO_FOLDER
+        assert message.error == wire.NO_FOLDER
     finally:
         maildir.folder().unlink()

@@ -10,7 +10,7 @@ from tests.mail.worlds import owed, talk
 from tests.servers import Delivered
 from whatsnext import jobs
 from whatsnext.db import db
-from whatsnext.mail.deliver import Courier
+from whatsnext.mail.wire import Courier
 from whatsnext.models import Kind
 
 Deliver = Callable[[], list[Delivered]]

@@ -8,7 +8,7 @@ from typing import Any
 from tests.factories import NOON, Make
 from whatsnext import jobs
 from whatsnext.db import Base, write
-from whatsnext.mail import deliver
+from whatsnext.mail import wire
 from whatsnext.models import Event, EventState, Kind, Message, Mode, Status
 from whatsnext.services import differences, drafts, parts
 from whatsnext.services.drafts import Draft
@@ -124,5 +124,5 @@ def change(thing: Base | None, **values: Any) -> None:
 
 def send_all() -> int:
     """Send what is due, as one round of a worker does. Returns how many mails went out."""
-    with contextlib.closing(deliver.Courier()) as courier:
+    with contextlib.closing(wire.Courier()) as courier:
         return jobs.deliver_due(courier)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from tests.factories import NOON
 from whatsnext.db import db, write
 from whatsnext.errors import NotFound, RecipientsChanged
-from whatsnext.mail import deliver
+from whatsnext.mail import deliver, wire
 from whatsnext.models import CancelledBy, Kind, Mailing, Message, MessageState, Mode, Status
 from whatsnext.services import differences, mailings, outbox, recipients
 from whatsnext.services.mailings import Words
@@ -206,7 +206,7 @@ def test_a_worker_sends_nothing_that_is_paused_and_keeps_what_went_out_meanwhile
         on_the_wire, claimed = deliver.claim(2)
     with write():
         parcel = deliver.prepare(on_the_wire, NOON)
-    with contextlib.closing(deliver.Courier()) as courier:
+    with contextlib.closing(wire.Courier()) as courier:
         courier.carry(parcel)
     with write():
         mailings.pause(talk.id, mailing.id, NOON)
@@ -214,7 +214,7 @@ def test_a_worker_sends_nothing_that_is_paused_and_keeps_what_went_out_meanwhile
         assert deliver.prepare(claimed, NOON) is None
         assert deliver.sent(on_the_wire, NOON)
     with write():
-        assert not deliver.put_off(claimed, deliver.LATER), "a mail put off would go out by itself"
+        assert not deliver.put_off(claimed, wire.LATER), "a mail put off would go out by itself"
     assert sent() == []
     with write():
         mailings.resume(talk.id, mailing.id, NOON)
@@ -230,7 +230,7 @@ def test_what_is_paused_and_resumed_while_it_is_on_the_wire_goes_once(make, sent
         (on_the_wire,) = deliver.claim(1)
     with write():
         parcel = deliver.prepare(on_the_wire, NOON)
-    with contextlib.closing(deliver.Courier()) as courier:
+    with contextlib.closing(wire.Courier()) as courier:
         courier.carry(parcel)
     with write():
         mailings.pause(talk.id, mailing.id, NOON)
@@ -265,7 +265,7 @@ def test_what_a_worker_had_claimed_stays_unsent_too(make, sent):
         assert mailings.stop(talk.id, mailing.id, NOON) == 1
     with write():
         assert deliver.prepare(claimed, NOON) is None
-        assert not deliver.put_off(claimed, deliver.LATER)
+        assert not deliver.put_off(claimed, wire.LATER)
     assert sent() == []
 
 

@@ -8,7 +8,7 @@ from tests.factories import NOON
 from tests.mail.worlds import change, owed
 from whatsnext.db import write
 from whatsnext.errors import NotFound
-from whatsnext.mail import deliver
+from whatsnext.mail import wire
 from whatsnext.models import CancelledBy, Kind, MessageState, Status
 from whatsnext.permissions import Role
 from whatsnext.services import delivery, mailings, restored
@@ -114,14 +114,14 @@ def test_a_mail_whose_words_stood_in_it_alone_is_not_tried_again(organiser, make
 
 
 def test_a_mail_about_a_talk_that_is_over_is_not_tried_again(organiser, make, at):
-    mail = owed(make, Kind.INVITATION, state=MessageState.FAILED, error=deliver.REFUSED)
+    mail = owed(make, Kind.INVITATION, state=MessageState.FAILED, error=wire.REFUSED)
     at(NOON + timedelta(days=20))
     page = organiser.page(PAGE)
     assert [form.id for form in page.forms if form.id == f"retry-{mail.id}"] == []
 
 
 def test_what_is_put_off_tells_its_next_try(organiser, make):
-    owed(make, Kind.WAITING, state=MessageState.DEFERRED, error=deliver.LATER, not_before=NOON + timedelta(minutes=5))
+    owed(make, Kind.WAITING, state=MessageState.DEFERRED, error=wire.LATER, not_before=NOON + timedelta(minutes=5))
     assert "Mo., 5. Januar 2026, 13:05 Uhr (Berlin)" in organiser.page(PAGE).text
 
 
@@ -157,9 +157,9 @@ def test_releasing_what_the_brake_holds_leaves_what_a_restore_holds(organiser, m
 @pytest.mark.parametrize("number", [1, 3])
 def test_the_page_asks_as_much_for_three_mails_as_for_one(organiser, make, query_count, number):
     for _each in range(number):
-        settled(make, MessageState.FAILED, 1, error=deliver.REFUSED)
+        settled(make, MessageState.FAILED, 1, error=wire.REFUSED)
         mail = owed(make, Kind.WAITING, state=MessageState.DEFERRED)
-        change(mail, error=deliver.LATER)
+        change(mail, error=wire.LATER)
         owed(make, Kind.WAITING, state=MessageState.HELD, error=restored.HELD)
     organiser.page(PAGE)
     with query_count() as queries:

@@ -14,13 +14,12 @@ from zoneinfo import ZoneInfo
 import icalendar
 
 from whatsnext.calendars import texts, timezone
-from whatsnext.calendars.invitation import Entry, _Text, _uri, _vevent, _zone
+from whatsnext.calendars.invitation import END, Entry, _Text, _uri, _vevent, _zone
 
 PRODID = "-//What's NEXt//Feeds//EN"
 ASK_AGAIN = timedelta(hours=1)
 COLOURS = ("teal", "mediumpurple", "crimson", "royalblue", "seagreen", "darkorange", "saddlebrown", "slategray")
 """CSS3 names near the eight pairs that organisers choose from (RFC 7986 §5.9 takes no other spelling)."""
-END = b"END:VCALENDAR\r\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +62,9 @@ def publish(feed: Feed, talks: list[Shown]) -> bytes:
     calendar.add("URL", _uri(feed.url))
     if feed.colour:
         calendar.add("COLOR", _Text(COLOURS[feed.colour - 1]))
-    for zone, first in _zones(talks).items():
-        calendar.add_component(timezone.rules(ZoneInfo(zone), first))
-    written = bytes(calendar.to_ical()).removesuffix(END)
-    return b"".join((written, *map(_event, talks), END))
+    frame = bytes(calendar.to_ical()).removesuffix(END)
+    zones = [timezone.written(ZoneInfo(zone), first) for zone, first in _zones(talks).items()]
+    return b"".join((frame, *zones, *map(_event, talks), END))
 
 
 def _zones(talks: list[Shown]) -> dict[str, datetime]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ import icalendar
 from whatsnext.calendars import texts, timezone
 
 PRODID = "-//What's NEXt//Invitations//EN"
+END = b"END:VCALENDAR\r\n"
 PARTSTATS = frozenset({"NEEDS-ACTION", "ACCEPTED", "TENTATIVE", "DECLINED", "DELEGATED"})
 
 _NOT_IN_NAMES = re.compile(r'["^\s]+')
@@ -226,14 +228,18 @@ def _vevent(entry: Entry, stamp: datetime, status: str) -> icalendar.Event:
 
 
 def _calendar(method: str, entry: Entry, *events: icalendar.Event) -> bytes:
+    written = [event.to_ical() for event in events]
+    return b"".join((_frame(method), timezone.written(_zone(entry), entry.start), *written, END))
+
+
+@cache
+def _frame(method: str) -> bytes:
+    """What every calendar of this method begins with."""
     calendar = icalendar.Calendar()
     calendar.add("VERSION", "2.0")
     calendar.add("PRODID", _Text(PRODID))
     calendar.add("METHOD", method)
-    calendar.add_component(timezone.rules(_zone(entry), entry.start))
-    for event in events:
-        calendar.add_component(event)
-    return bytes(calendar.to_ical())
+    return bytes(calendar.to_ical()).removesuffix(END)
 
 
 def request(invitation: Invitation, stamp: datetime) -> bytes:

@@ -55,7 +55,7 @@ class RepeatedTime(ValueError):
 def forget() -> None:
     """Look everything up anew: the zone data of the machine may have been updated."""
     zoneinfo.ZoneInfo.clear_cache()
-    for kept in (zones, _names, _rules):
+    for kept in (zones, _names, _rules, _written):
         kept.cache_clear()
 
 
@@ -268,3 +268,15 @@ def rules(zone: ZoneInfo, first: datetime, horizon_years: int = HORIZON_YEARS) -
     if not zone.key:
         raise ValueError("a zone needs its IANA name")
     return _rules(zone.key, first.year, horizon_years)
+
+
+def written(zone: ZoneInfo, first: datetime) -> bytes:
+    """The same as lines of a calendar: writing them anew would take as long as all the rest of an invitation."""
+    if not zone.key:
+        raise ValueError("a zone needs its IANA name")
+    return _written(zone.key, first.year)
+
+
+@lru_cache(maxsize=256)
+def _written(key: str, year: int) -> bytes:
+    return bytes(_rules(key, year, HORIZON_YEARS).to_ical())

@@ -150,8 +150,10 @@ class Post(Message):
     """Bytes built before, for Flask-Mail: a retry sends the same ones."""
 
     def __init__(self, *, to: str, sender: str, raw: bytes) -> None:
-        super().__init__(recipients=[to])
-        self.sender = sender  # after construction, which takes a comma in a name for the end of it
+        """Sets what a connection reads. Message's own would ask the resolver for our name, anew for each mail."""
+        self.recipients, self.cc, self.bcc = [to], [], []
+        self.sender, self.reply_to, self.subject, self.date = sender, None, "", None
+        self.mail_options, self.rcpt_options = [], []
         self.raw = raw
 
     def as_bytes(self) -> bytes:
@@ -167,15 +169,15 @@ class Line(Connection):
     def configure_host(self) -> smtplib.SMTP:
         """Connect. Raises OSError or SMTPException; where TLS is set and refused, nothing was said in the clear."""
         state, name = self.mail, _own_name()
-        context = ssl.create_default_context()
         host: smtplib.SMTP
         if state.use_ssl:
-            host = smtplib.SMTP_SSL(state.server, state.port, name, timeout=TIMEOUT, context=context)
+            verifying = ssl.create_default_context()
+            host = smtplib.SMTP_SSL(state.server, state.port, name, timeout=TIMEOUT, context=verifying)
         else:
             host = smtplib.SMTP(state.server, state.port, name, timeout=TIMEOUT)
         try:
             if state.use_tls:
-                host.starttls(context=context)
+                host.starttls(context=ssl.create_default_context())
             if state.username and state.password:
                 host.login(state.username, state.password)
         except BaseException:

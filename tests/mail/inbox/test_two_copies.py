@@ -14,7 +14,7 @@ from tests.servers import MailServer
 from whatsnext import jobs
 from whatsnext.db import db, write
 from whatsnext.inbox import Clerk
-from whatsnext.mail.deliver import Courier
+from whatsnext.mail.wire import Courier
 from whatsnext.models import Status
 from whatsnext.services import invitations, registrations
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from whatsnext import i18n
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
-from whatsnext.mail import deliver
+from whatsnext.mail import deliver, wire
 from whatsnext.models import Event, EventState, Kind, Message, MessageState, Registration, Status
 from whatsnext.services import participants, replies
 from whatsnext.services.participants import Invited, Row, Search, Show
@@ -184,10 +184,10 @@ def reason(message: Message) -> str:
         return ""
     why = _(message.error)
     advice = {
-        deliver.NO_SUCH_ADDRESS: _("Call the person and ask for the right address."),
+        wire.NO_SUCH_ADDRESS: _("Call the person and ask for the right address."),
         replies.SENT_BACK: _("Call the person and ask for the right address."),
-        deliver.MAILBOX_FULL: _("Try again in some days, or call the person."),
-        deliver.REFUSED: _("Call the person; their mail server lets nothing through."),
+        wire.MAILBOX_FULL: _("Try again in some days, or call the person."),
+        wire.REFUSED: _("Call the person; their mail server lets nothing through."),
         deliver.UNWANTED: _("Nothing to do."),
     }
     return f"{why} {advice[message.error]}" if message.error in advice else why

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import InstrumentedAttribute, joinedload
 
 from whatsnext import tokens
 from whatsnext.calendars.feed import Shown
@@ -49,12 +49,18 @@ _THEME = (
 
 @dataclass(frozen=True)
 class Source:
-    """A public feed: its name, the pair of its colour (0 for none), what it is made of, and which talks it takes."""
+    """A public feed: its name, the pair of its colour (0 for none), what it is made of, and whose talks it takes."""
 
     name: str
     colour: int
     version: tuple[Any, ...]
-    takes: sa.ColumnElement[bool]
+    whose: InstrumentedAttribute[Any] | None = None
+    """The column of the talk that the first of `version` stands in; None for all talks."""
+
+    @property
+    def takes(self) -> sa.ColumnElement[bool]:
+        """Which talks; asked for only where the feed is built."""
+        return sa.true() if self.whose is None else self.whose == self.version[0]
 
 
 @dataclass(frozen=True)
@@ -72,13 +78,13 @@ class Choices:
 def of_series(slug: str) -> Source:
     """Raises NotFound."""
     row = _row(_SERIES, slug=slug)
-    return Source(row[1], 0, tuple(row), Event.series_id == row[0])
+    return Source(row[1], 0, tuple(row), Event.series_id)
 
 
 def of_theme(slug: str) -> Source:
     """Raises NotFound."""
     row = _row(_THEME, slug=slug)
-    return Source(f"{row[1]} – {row[4]}", row[2], tuple(row), Event.theme_id == row[0])
+    return Source(f"{row[1]} – {row[4]}", row[2], tuple(row), Event.theme_id)
 
 
 def of_host(agency_id: int) -> Source:
@@ -86,13 +92,13 @@ def of_host(agency_id: int) -> Source:
     hosts = sa.select(Event.id).where(Event.host_id == agency_id, Event.state.in_(PUBLIC)).exists()
     chosen = sa.select(Agency.id, Agency.name, Agency.version, *_all_series())
     row = _row(chosen.where(Agency.id == agency_id, hosts))
-    return Source(row[1], 0, tuple(row), Event.host_id == agency_id)
+    return Source(row[1], 0, tuple(row), Event.host_id)
 
 
 def of_all() -> Source:
     """Every series, for the news."""
     row = _row(sa.select(*_all_series()))
-    return Source("", 0, tuple(row), sa.true())
+    return Source("", 0, tuple(row))
 
 
 def _all_series() -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from whatsnext.db import db, write
 from whatsnext.mail import maildir
 from whatsnext.mail.wire import Courier
 from whatsnext.models import Event, Follow, Incoming, IncomingState, Mailing, Person, Reason, Registration, Status
-from whatsnext.services import events, follows, mailings, recipients, registrations, rescheduling, signup
+from whatsnext.services import blocking, events, follows, mailings, recipients, registrations, rescheduling, signup
 from whatsnext.services.drafts import Draft
 from whatsnext.services.mailings import Words
 from whatsnext.services.participants import Search
@@ -113,7 +113,7 @@ def _attendee(world: World) -> None:
         "again": links["confirmed"] + "/resend-invitation",
         "confirm": f"/confirm/{signup.confirm_token(held)}",
         "check your mail": f"/events/{full.slug}/check-your-mail?seal={seal}",
-        "no more mails": f"/no-more-mails/{signup.block_token(held.person, clock.now())}",
+        "no more mails": f"/no-more-mails/{blocking.token(held.person, clock.now())}",
         "confirm to follow": f"/follow/{follows.confirm_token(_follow(held.person, 'blockchain'))}",
         "following": f"/following/{follows.follow_token(_follow(held.person, 'cloud-computing'), clock.now())}",
     }

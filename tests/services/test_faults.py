@@ -16,7 +16,18 @@ import sqlalchemy as sa
 from tests.factories import NOON, Make
 from whatsnext.db import Base, db, write
 from whatsnext.models import CancelledBy, Event, EventState, Kind, Mode, Registration, Status
-from whatsnext.services import erasure, events, follows, holds, registrations, reminders, rescheduling, signin, signup
+from whatsnext.services import (
+    blocking,
+    erasure,
+    events,
+    follows,
+    holds,
+    registrations,
+    reminders,
+    rescheduling,
+    signin,
+    signup,
+)
 from whatsnext.services.drafts import Draft
 from whatsnext.services.signup import Wish
 from whatsnext.services.slots import Part
@@ -92,7 +103,7 @@ def decline_request(make: Make) -> Act:
 
 def block(make: Make) -> Act:
     held = full_talk(make)[2]
-    return partial(signup.block, signup.block_token(held.person, NOON), NOON)
+    return partial(signup.block, blocking.token(held.person, NOON), NOON)
 
 
 def expire_holds(make: Make) -> Act:

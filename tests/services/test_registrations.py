@@ -205,6 +205,20 @@ def test_switching_to_online_tells_the_calendar_and_frees_the_room(make, owed):
     assert owed() == [(Kind.UPDATE, ada), (Kind.PROMOTION, grace)]
 
 
+def test_whoever_has_a_place_may_switch_and_be_invited_again_until_the_talk_ends_others_until_it_begins(make, owed):
+    talk = make.event(places_on_site=1, places_online=5)
+    ada, grace = make.registration(talk), make.registration(talk, Status.WAITING)
+    while_it_runs = talk.ends_at - timedelta(seconds=1)
+    assert act(registrations.switch_mode, ada.id, Mode.ONLINE, while_it_runs).mode is Mode.ONLINE
+    act(registrations.resend_invitation, ada.id, while_it_runs)
+    assert owed() == [(Kind.UPDATE, ada), (Kind.INVITATION, ada)]
+    with pytest.raises(EventOver):
+        act(registrations.switch_mode, grace.id, Mode.ONLINE, talk.starts_at)
+    for late in (registrations.resend_invitation, lambda id_, now: registrations.switch_mode(id_, Mode.ON_SITE, now)):
+        with pytest.raises(EventOver):
+            act(late, ada.id, talk.ends_at)
+
+
 def test_a_place_is_kept_when_the_other_kind_is_full(make):
     talk = make.event(places_on_site=1, places_online=1)
     ada = make.registration(talk, mode=Mode.ON_SITE)

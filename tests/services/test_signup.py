@@ -25,7 +25,7 @@ from whatsnext.errors import (
     RegistrationNotOpen,
 )
 from whatsnext.models import EventState, Kind, Message, MessageState, Mode, Person, Registration, Status
-from whatsnext.services import holds, registrations, signup
+from whatsnext.services import blocking, holds, registrations, signup
 from whatsnext.services.signup import Receipt, Wish
 from whatsnext.tokens import Purpose
 
@@ -308,7 +308,7 @@ def test_no_more_mails_blocks_the_address_and_frees_its_holds(make, owed):
     sign_up(talk)
     person = rows()[0].person
     with write():
-        signup.block(signup.block_token(person, NOON), NOON)
+        blocking.block(blocking.token(person, NOON), NOON)
     receipt = sign_up(other)
     assert (receipt.masked, receipt.until) == ("a…a@behoerde.example", NOON + HOUR)
     assert ([row.status for row in rows()], owed()) == ([Status.EXPIRED], [])

@@ -10,7 +10,7 @@ from tests.pages import Form, Page
 from whatsnext import tokens
 from whatsnext.db import write
 from whatsnext.models import Person, Status
-from whatsnext.services import follows, registrations, signin, signup
+from whatsnext.services import blocking, follows, registrations, signin, signup
 from whatsnext.tokens import Purpose
 
 ASKED = "a" * 43
@@ -118,7 +118,7 @@ def _public(held: Any, offered: Any) -> dict[str, Door]:
     sealed = [held.ref, "x…y@behoerde.example", until.timestamp(), asked.timestamp(), False]
     seal = tokens.sign(Purpose.CHECK_MAIL, sealed, until)
     confirm, offer = f"/confirm/{signup.confirm_token(held)}", f"/offer/{registrations.offer_token(offered)}"
-    block = f"/no-more-mails/{signup.block_token(held.person, NOON)}"
+    block = f"/no-more-mails/{blocking.token(held.person, NOON)}"
     wish = {"name": "Kim Muster", "email": "kim@behoerde.example", "agency": "Stadt Köln", "mode": "on_site"}
     needs = {"needs": "Gebärdensprache", "needs_consent": "y"}
     report = {"page": "/themes", "words": "Der Kontrast ist zu gering.", "contact": "leser@example.org"}

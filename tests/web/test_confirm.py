@@ -10,7 +10,7 @@ from tests.web import robot
 from whatsnext import tokens
 from whatsnext.db import db, write
 from whatsnext.models import EventState, Kind, Registration, Status
-from whatsnext.services import registrations, signup
+from whatsnext.services import blocking, registrations, signup
 from whatsnext.tokens import Purpose
 
 SECRET = "a" * 43
@@ -177,7 +177,7 @@ def test_a_lapsed_offer_says_so(offered, client, at):
 
 def test_no_more_mails_needs_a_choice_in_any_browser(make, client):
     person = make.person(email="kim.muster@behoerde.example", proved_at=None)
-    link = f"/no-more-mails/{signup.block_token(person, NOON)}"
+    link = f"/no-more-mails/{blocking.token(person, NOON)}"
     page = asking(client).page(link)
     assert "k…r@behoerde.example" in page.text
     assert client.submit(page, form=link).status_code == 422
@@ -193,7 +193,7 @@ def test_no_more_mails_needs_a_choice_in_any_browser(make, client):
 
 
 def test_a_robot_that_submits_every_form_as_served_changes_nothing(make, held, link, offered, app):
-    block = f"/no-more-mails/{signup.block_token(held.person, NOON)}"
+    block = f"/no-more-mails/{blocking.token(held.person, NOON)}"
     offer = f"/offer/{registrations.offer_token(offered)}"
     before = robot.rows()
     assert [robot.scan(app.test_client(), start) for start in (link, offer, block)] == [1, 1, 1]

@@ -134,7 +134,7 @@ def test_a_row_sends_its_invitation_again_and_the_list_stays_as_it_was(make, cli
     assert people(talk, f"/{ada.ref}/invite") in page.html
 
 
-def test_who_has_no_place_or_whose_talk_has_begun_is_not_invited_again_from_the_list(make, client, at, talk):
+def test_who_has_no_place_or_whose_talk_is_over_is_not_invited_again_from_the_list(make, client, at, talk):
     waiting = make.registration(talk, Status.WAITING)
     coming = make.registration(talk)
     assert re.findall(r'formaction="([^"]+)"', client.page(people(talk)).html) == [
@@ -143,6 +143,8 @@ def test_who_has_no_place_or_whose_talk_has_begun_is_not_invited_again_from_the_
     client.post(people(talk, f"/{waiting.ref}/invite"), data={}, headers={"Origin": "http://localhost"})
     at(talk.starts_at)
     client.sign_in(make.organiser())
+    assert "formaction" in client.page(people(talk)).html
+    at(talk.ends_at)
     assert "formaction" not in client.page(people(talk)).html
 
 

@@ -168,6 +168,18 @@ def test_a_cancelled_talk_and_a_past_one_offer_nothing_to_do(make, client, at):
     assert [href for href, _words in page.links if href.endswith(("/cancel", "/undo", "/switch"))] == []
 
 
+def test_whoever_comes_late_finds_code_way_and_invitation_while_the_talk_runs(make, client, at):
+    talk = make.event(places_online=5)
+    mine = make.registration(talk, mode=Mode.ON_SITE)
+    verbs = ["resend-invitation", "calendar.ics", "switch", "cancel", "change", "new-link"]
+    for moment in (talk.starts_at, talk.ends_at - timedelta(seconds=1)):
+        at(moment)
+        page = client.page(link(mine))
+        assert "Für den Einlass" in page.text
+        shown = [href.rpartition("/")[2] for href, _words in page.links if href.startswith(link(mine) + "/")]
+        assert sorted(shown) == sorted(verbs)
+
+
 def test_a_moved_talk_shows_both_times(make, client):
     talk = make.event(
         previous_starts_at=NOON, previous_ends_at=NOON + timedelta(hours=1), previous_zone="Europe/Berlin"

@@ -13,7 +13,7 @@ from tests.web.test_routes import address, world  # noqa: F401 (the world is a f
 from whatsnext import text, tokens
 from whatsnext.db import db, write
 from whatsnext.models import Kind, Message, Person, Status
-from whatsnext.services import follows, registrations, signin, signup
+from whatsnext.services import blocking, follows, registrations, signin, signup
 from whatsnext.services.recipients import Act, Choice, choose, seal
 from whatsnext.tokens import Purpose
 
@@ -43,7 +43,7 @@ def keys(make):
         Purpose.CHECK_MAIL: tokens.sign(Purpose.CHECK_MAIL, sealed, until),
         Purpose.OFFER: registrations.offer_token(offered),
         Purpose.SIGN_IN: link,
-        Purpose.BLOCK: signup.block_token(held.person, NOON),
+        Purpose.BLOCK: blocking.token(held.person, NOON),
         Purpose.FOLLOW: follows.confirm_token(make.follow(event_id=talk.id, proved_at=None)),
         Purpose.UNFOLLOW: follows.follow_token(make.follow(event_id=talk.id), NOON),
         Purpose.FORM: tokens.sign(Purpose.FORM, ["", "key"], until),

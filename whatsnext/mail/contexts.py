@@ -30,7 +30,7 @@ from whatsnext.models import (
     Status,
     Theme,
 )
-from whatsnext.services import differences, follows, parts, registrations, signup, waiting_list
+from whatsnext.services import blocking, differences, follows, parts, registrations, signup, waiting_list
 
 Context = dict[str, Any]
 
@@ -138,7 +138,7 @@ def confirmation_request(message: Message, now: datetime) -> Context:
         "until": i18n.moment(own.hold_ends_at, own.event.zone),
         "waiting": own.status is Status.WAITING,
         "confirm_link": external("public.confirm", token=signup.confirm_token(own)),
-        "block_link": external("public.block", token=signup.block_token(own.person, now)),
+        "block_link": external("public.block", token=blocking.token(own.person, now)),
     }
 
 
@@ -309,7 +309,7 @@ def follow_request(message: Message, now: datetime) -> Context:
         "follows": follows.holds(follow),
         "confirm_link": external("public.follow_confirm", token=follows.confirm_token(follow)),
         "follow_link": external("public.following", token=follows.follow_token(follow, now)),
-        "block_link": external("public.block", token=signup.block_token(follow.person, now)),
+        "block_link": external("public.block", token=blocking.token(follow.person, now)),
     }
 
 

@@ -12,9 +12,7 @@ from whatsnext.db import db
 from whatsnext.errors import (
     AlreadyCancelled,
     AlreadySignedUp,
-    EventCancelled,
     EventFull,
-    EventOver,
     LineIsOver,
     LinkExpired,
     LinkInvalid,
@@ -88,10 +86,7 @@ def cancel(registration_id: int, now: datetime, by: CancelledBy = CancelledBy.AT
     event = registration.event
     if registration.status not in signup.ACTIVE:
         raise AlreadyCancelled
-    if event.state is EventState.CANCELLED:
-        raise EventCancelled
-    if event.ends_at is not None and now >= event.ends_at:
-        raise EventOver
+    signup.refuse_once_over(event, now)
     if registration.proved_at is None and by is CancelledBy.ATTENDEE:
         signup.let_go(registration, now)
         return registration
@@ -163,23 +158,25 @@ def switch_mode(registration_id: int, mode: Mode, now: datetime, *, waiting_ok: 
     """Take part the other way. Someone with a place keeps it unless the other one is free (else EventFull).
 
     Someone waiting gets a free place there, or joins the other line with the same number if `waiting_ok`.
-    Raises ModeNotOffered, AlreadyCancelled, EventCancelled, EventOver.
+    Raises ModeNotOffered, AlreadyCancelled, EventCancelled, EventOver: for someone with a place once the talk has
+    ended, for others once it has begun.
     """
     registration = signup.locked(registration_id)
     event = registration.event
     if registration.status not in signup.ACTIVE:
         raise AlreadyCancelled
-    signup.refuse_unless_coming(event, now)
+    has_place = registration.status is Status.CONFIRMED
+    (signup.refuse_once_over if has_place else signup.refuse_unless_coming)(event, now)
     if mode not in waiting_list.offered_modes(event):
         raise ModeNotOffered
     if mode is registration.mode:
         return registration
     place = _outlook(registration, mode, registration.arrival).place
-    if not place and (registration.status is Status.CONFIRMED or not waiting_ok):
+    if not place and (has_place or not waiting_ok):
         raise EventFull
     before = registration.mode
     registration.mode, registration.changed_at = mode, now
-    if registration.status is Status.CONFIRMED:
+    if has_place:
         db.session.flush()
         invitations.reinvite(registration, before, now)
         waiting_list.touch(event)
@@ -208,7 +205,7 @@ def resend_invitation(registration_id: int, now: datetime) -> Registration:
     registration = signup.locked(registration_id)
     if registration.status is not Status.CONFIRMED:
         raise AlreadyCancelled
-    signup.refuse_unless_coming(registration.event, now)
+    signup.refuse_once_over(registration.event, now)
     invitations.invite_again(registration, now)
     return registration
 

@@ -184,24 +184,6 @@ def let_go(registration: Registration, now: datetime) -> None:
     waiting_list.fill(registration.event, now)
 
 
-def block_token(person: Person, now: datetime) -> str:
-    """The token of "keine weiteren Mails", good for 30 days."""
-    return tokens.sign(Purpose.BLOCK, person.id, now + timedelta(days=30))
-
-
-def block(token: str, now: datetime) -> None:
-    """No more mails that strangers cause, until the person signs in. Unproven holds of this address go."""
-    person = db.session.get(Person, tokens.read(Purpose.BLOCK, token, now))
-    if person is None:
-        raise LinkInvalid
-    person.blocked_at = now
-    held = sa.select(Registration.id).where(
-        Registration.person_id == person.id, Registration.proved_at.is_(None), Registration.status.in_(ACTIVE)
-    )
-    for registration_id in db.session.scalars(held.order_by(Registration.event_id)).all():
-        decline_request(registration_id, now)
-
-
 def prove(registration: Registration, now: datetime) -> None:
     """The address is proved: what was typed becomes the person's own, the network is forgotten."""
     person = registration.person
@@ -241,6 +223,19 @@ def locked(registration_id: int) -> Registration:
 def is_coming(event: Event, now: datetime) -> bool:
     """Published and not begun yet."""
     return event.state is EventState.PUBLISHED and event.starts_at is not None and now < event.starts_at
+
+
+def is_on(event: Event, now: datetime) -> bool:
+    """Published and not over yet: whoever has a place still needs it."""
+    return event.state is EventState.PUBLISHED and event.ends_at is not None and now < event.ends_at
+
+
+def refuse_once_over(event: Event, now: datetime) -> None:
+    """Raise EventCancelled for a talk that is off, EventOver once it has ended."""
+    if event.state is EventState.CANCELLED:
+        raise EventCancelled
+    if event.ends_at is not None and now >= event.ends_at:
+        raise EventOver
 
 
 def refuse_unless_coming(event: Event, now: datetime) -> None:

@@ -48,7 +48,8 @@ def show(mine: Registration, key: str, *, own: bool) -> str:
     places = waiting_list.places([talk])[talk.id]
     standing = catalogue.state(talk, places, now)
     joins = mine.status is Status.CONFIRMED and mine.mode is Mode.ONLINE and standing is not Standing.CANCELLED
-    coming = signup.is_coming(talk, now)
+    coming, confirmed = signup.is_coming(talk, now), mine.status is Status.CONFIRMED
+    on = signup.is_on(talk, now) if confirmed else coming
     return render_template(
         "attendee/registration.html",
         key=key,
@@ -61,15 +62,16 @@ def show(mine: Registration, key: str, *, own: bool) -> str:
         stands=stands(mine, places),
         done=_done().get(request.args.get("done", ""), ""),
         active=mine.status in ACTIVE and standing is not Standing.CANCELLED,
-        confirmed=mine.status is Status.CONFIRMED,
+        confirmed=confirmed,
+        on=on,
         joins=joins and (own or not talk.protected),
         shielded=joins and talk.protected and not own,
         can_undo=registrations.may_undo(mine, now),
         coming=coming,
         over=standing is Standing.PAST,
-        other=other_way(mine) if coming and mine.proved_at else None,
-        invitation=_invitation(mine, talk) if coming and mine.status is Status.CONFIRMED else "",
-        answers=participants.part_answers(mine) if mine.status is Status.CONFIRMED else [],
+        other=other_way(mine) if on and mine.proved_at else None,
+        invitation=_invitation(mine, talk) if on and confirmed else "",
+        answers=participants.part_answers(mine) if confirmed else [],
         rules=_line_rules(talk, now) if mine.status is Status.WAITING else "",
         offer_url=_offer_url(mine),
         masked=text.masked(mine.person.email),

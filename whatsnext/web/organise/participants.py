@@ -149,7 +149,7 @@ def show_list(event: Event, search: Search, form: BulkForm) -> tuple[str, int]:
         invited_chips=_invited_chips(event, search, invited),
         asked=asked,
         again=AgainForm(formdata=None),
-        coming=signup.is_coming(event, clock.now()),
+        on=signup.is_on(event, clock.now()),
         places=waiting_list.places([event])[event.id],
         link=links.external("public.event", slug=event.slug),
         words=participant_words,

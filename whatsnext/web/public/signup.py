@@ -14,7 +14,7 @@ from whatsnext.db import db, write
 from whatsnext.errors import DomainError, EventFull, LinkExpired, LinkInvalid, TooManyTries, TooSoon
 from whatsnext.i18n import language
 from whatsnext.models import Mode, Person, Registration, Status
-from whatsnext.services import catalogue, pages, registrations, signup, waiting_list
+from whatsnext.services import blocking, catalogue, pages, registrations, signup, waiting_list
 from whatsnext.services.signup import Receipt
 from whatsnext.tokens import Purpose
 from whatsnext.web import access, asking, guards, ratelimit
@@ -268,7 +268,7 @@ def block(token: str) -> ResponseReturnValue:
             ratelimit.spend(ratelimit.CONFIRM)
             if form.choice.data == "yes":
                 with write():
-                    signup.block(token, now)
+                    blocking.block(token, now)
         except DomainError as error:
             form.refuse(error)
         else:

@@ -48,6 +48,15 @@ def test_one_talk_is_fully_booked_with_people_in_line(make):
     assert [(each.free, each.waiting) for each in places.values()] == [(0, 3)]
 
 
+def test_one_is_a_course_of_three_afternoons_of_working_days(make):
+    _fill()
+    course = db.session.scalars(select(Event).where(Event.part_count > 1)).one()
+    assert course.repeat_weeks == 1
+    days = [part.starts_local.date() for part in course.parts]
+    assert [(day - days[0]).days for day in days] == [0, 7, 14]
+    assert all(day.weekday() < 5 and (day.month, day.day) not in demo.HOLIDAYS for day in days)
+
+
 def test_the_agenda_is_in_the_language_of_its_talk(make):
     _fill()
     agendas = db.session.execute(select(Event.language, Event.agenda).distinct()).all()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import cycle
 from zoneinfo import ZoneInfo
 
@@ -32,6 +32,7 @@ from whatsnext.services.agencies import AgencyDetails
 from whatsnext.services.drafts import Draft
 from whatsnext.services.series import SeriesDetails
 from whatsnext.services.signup import Wish
+from whatsnext.services.slots import Part
 from whatsnext.services.speakers import SpeakerDetails
 from whatsnext.services.themes import ThemeDetails
 
@@ -108,7 +109,10 @@ AGENDAS = {
 
 @dataclass(frozen=True)
 class Talk:
-    """One sample talk. `days` from today, `people` of PEOPLE who sign up; theme, host and speaker by their number."""
+    """One sample talk. `days` from today, `people` of PEOPLE who sign up; theme, host and speaker by their number.
+
+    More than one of `afternoons` makes it a course, once a week.
+    """
 
     title: str
     summary: str
@@ -121,6 +125,7 @@ class Talk:
     people: int = 0
     language: str = "de"
     chatham_house: bool = False
+    afternoons: int = 1
 
 
 PAST = (
@@ -171,6 +176,11 @@ COMING = (
         "Anomalien finden, ohne Menschen zu verdächtigen",
         "Betrugserkennung mit Augenmaß: Verfahren, Grundrechte und ein Blick in die Praxis.",
         63, 2, 2, 2, on_site=30, online=200,
+    ),
+    Talk(
+        "Werkstatt: aus Tabellen werden Antworten",
+        "Drei Nachmittage mit eigenen Daten: eine gute Frage finden, Daten aufräumen, das Ergebnis ehrlich zeigen.",
+        70, 2, 2, 3, on_site=14, people=7, afternoons=3,
     ),
 )  # fmt: skip
 DRAFT = Talk("Souveräne Cloud: Zwischenbilanz", "Noch in Arbeit.", 84, 1, 1, 1, online=200)
@@ -272,7 +282,7 @@ def _person(name: str, agency: str, number: int, now: datetime) -> Person:
 
 def _draft(world: World, talk: Talk, today: datetime, then: datetime) -> int:
     day = today.astimezone(BERLIN).date() + timedelta(days=talk.days)
-    while day.weekday() > FRIDAY or (day.month, day.day) in HOLIDAYS:
+    while any(_is_off(day + week * timedelta(days=7)) for week in range(talk.afternoons)):
         day += timedelta(days=1 if talk.days > 0 else -1)
     with write():
         return events.create(
@@ -286,6 +296,8 @@ def _draft(world: World, talk: Talk, today: datetime, then: datetime) -> int:
                 agenda=AGENDAS[talk.language],
                 language=talk.language,
                 starts_local=datetime.combine(day, time(14)),
+                repeat_weeks=1 if talk.afternoons > 1 else 0,
+                parts=(Part(),) * talk.afternoons if talk.afternoons > 1 else (),
                 on_site=bool(talk.on_site),
                 online=bool(talk.online),
                 capacity_on_site=talk.on_site,
@@ -298,6 +310,10 @@ def _draft(world: World, talk: Talk, today: datetime, then: datetime) -> int:
             ),
             then,
         ).id
+
+
+def _is_off(day: date) -> bool:
+    return day.weekday() > FRIDAY or (day.month, day.day) in HOLIDAYS
 
 
 def _publish(world: World, talk: Talk, today: datetime, then: datetime) -> int:

@@ -43,14 +43,20 @@ def test_without_a_mail_server_the_folder_of_the_mails_is_told(client, app, monk
     settings = app.config["SETTINGS"].model_copy(update={"mail_server": server})
     monkeypatch.setitem(app.config, "SETTINGS", settings)
     folder = settings.instance / "mail"
-    text = client.page("/organise/").text
-    assert (f"Kein Mailserver eingerichtet: Mails liegen im Ordner {folder}." in text) is told
+    text = client.page("/organise/delivery").text
+    assert ("„Gesendet“ heißt hier: in diesen Ordner geschrieben." in text) is told
+    for path in ("/organise/", "/organise/delivery"):
+        text = client.page(path).text
+        assert (f"Kein Mailserver eingerichtet: Mails liegen im Ordner {folder}." in text) is told
 
 
 @pytest.mark.usefixtures("_pages_written")
-def test_with_nothing_to_do_it_says_so(make, client):
+def test_with_nothing_to_do_it_says_so(make, client, app, monkeypatch):
     make.event(theme_id=make.theme().id)
     assert "Nichts zu tun." in client.page("/organise/").text
+    settings = app.config["SETTINGS"].model_copy(update={"mail_server": ""})
+    monkeypatch.setitem(app.config, "SETTINGS", settings)
+    assert "Nichts zu tun." not in client.page("/organise/").text  # a mail server is to be set up
 
 
 @pytest.mark.usefixtures("_pages_written")

@@ -37,6 +37,12 @@ def folder() -> Path:
     return settings.instance / "mail"
 
 
+def instead_of_a_server() -> str:
+    """Where mails lie that nobody sends; "" where a server sends them, and in the demo, which says so itself."""
+    settings: Settings = current_app.config["SETTINGS"]
+    return "" if settings.mail_server or settings.demo else str(folder())
+
+
 def keep(raw: bytes) -> str:
     """Put one mail into the maildir, on the disk when this returns. Returns its key."""
     folder().parent.mkdir(parents=True, exist_ok=True)

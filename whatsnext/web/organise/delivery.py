@@ -14,6 +14,7 @@ from whatsnext.db import write
 from whatsnext.errors import DomainError, NotFound
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
+from whatsnext.mail import maildir
 from whatsnext.models import MessageState
 from whatsnext.permissions import Right, may
 from whatsnext.services import delivery, mailings, restored
@@ -86,6 +87,7 @@ def _page(form: Form) -> tuple[str, int]:
         deferred=delivery.deferred(),
         held=restored.held(),
         braked=delivery.braked(),
+        mail_folder=maildir.instead_of_a_server(),
         may_release=person is not None and may(person.role, Right.OPERATE),
         words=participant_words,
         zone=ZONE,

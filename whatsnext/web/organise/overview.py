@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
-from flask import current_app, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from whatsnext import clock
 from whatsnext.db import write
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
+from whatsnext.mail import maildir
 from whatsnext.models import Event, EventState, Mode
 from whatsnext.services import outbox, pages, parts
 from whatsnext.services import overview as desk
@@ -63,12 +64,6 @@ def mails_release() -> ResponseReturnValue:
     return redirect(url_for(".overview"), 303)
 
 
-def _mail_folder() -> str:
-    """Where mails lie that nobody sends; "" where a server sends them, and in the demo, which says so itself."""
-    settings = current_app.config["SETTINGS"]
-    return "" if settings.mail_server or settings.demo else str(settings.instance / "mail")
-
-
 def _page(form: Form) -> tuple[str, int]:
     now = clock.now()
     coming, drafts = desk.coming(now), desk.drafts()
@@ -78,7 +73,7 @@ def _page(form: Form) -> tuple[str, int]:
         "organise/overview/page.html",
         form=form,
         to_do=[_line(item) for item in desk.to_do(coming, drafts, now)],
-        mail_folder=_mail_folder(),
+        mail_folder=maildir.instead_of_a_server(),
         coming=[_row(talk) for talk in coming],
         drafts=drafts,
         past=[_row(talk) for talk in past],

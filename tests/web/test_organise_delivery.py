@@ -165,3 +165,13 @@ def test_the_page_asks_as_much_for_three_mails_as_for_one(organiser, make, query
     with query_count() as queries:
         organiser.get(PAGE)
     assert len(queries) == 8
+
+
+def test_who_follows_a_theme_is_not_named_where_mails_fail(organiser, make):
+    talk, grace = make.event(), make.person(email="grace.hopper@behoerde.example")
+    follow = make.follow(grace, theme_id=make.theme().id)
+    about = {"event_id": talk.id, "follow_id": follow.id}
+    make.message(Kind.NEWS, grace, state=MessageState.FAILED, settled_at=NOON, error=wire.NO_SUCH_ADDRESS, **about)
+    text = organiser.page(PAGE).text
+    assert "g…r@behoerde.example" in text
+    assert "grace.hopper" not in text

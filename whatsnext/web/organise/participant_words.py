@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from whatsnext import i18n
+from whatsnext import i18n, text
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.mail import deliver, wire
@@ -126,6 +126,13 @@ def filters(search: Search) -> str:
 def arrived(registration: Registration, event: Event) -> str:
     """ "Do. 12.11., 9:14 Uhr (Berlin)"."""
     return f"{i18n.brief(registration.created_at, event.zone)} ({i18n.zone_name(event.zone)})"
+
+
+def whom(message: Message) -> str:
+    """Who a mail is for: a participant by name; who follows a theme is counted, not named."""
+    if message.registration is not None:
+        return message.registration.name or message.recipient
+    return text.masked(message.recipient) if message.follow_id else message.recipient
 
 
 def mail_kind(kind: Kind) -> str:

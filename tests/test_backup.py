@@ -114,12 +114,13 @@ def test_a_backup_under_load_is_one_moment_and_mails_nobody(
     def add() -> None:
         with app.app_context():
             while not stop.is_set():
+                number = written[0] + 1
                 with write():
-                    number = written[0] = written[0] + 1
                     db.session.add(_person(number))
                     db.session.flush()
                     db.session.add(_copy_of_the_event(number))
                     make.message(Kind.SIGN_IN, _newest_person(), facts={"link_token": "x", "code": "y"})
+                written[0] = number  # only now anybody else sees it
                 time.sleep(0.002)
 
     thread = threading.Thread(target=add)

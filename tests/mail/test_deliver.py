@@ -313,6 +313,19 @@ def test_a_mail_that_cannot_be_written_stops_nobody_else_and_ends(
     assert look(broken, "state", "tries") == [MessageState.FAILED, 5]
 
 
+def test_a_mail_that_has_gone_is_marked_though_the_next_one_cannot_be_written(
+    post: Flask, make: Make, smtp: MailServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = owed(make, Kind.INVITATION)
+    broken = owed(make, Kind.ORGANISER_MESSAGE, facts={"subject": "ohne Text"})
+    last = owed(make, Kind.INVITATION)
+    assert send_all() == 2
+    assert [look(each, "state") for each in (gone, broken, last)] == [
+        *([MessageState.SENT], [MessageState.DEFERRED], [MessageState.SENT]),
+    ]
+    assert [mail.recipients for mail in smtp.mails] == [[gone.recipient], [last.recipient]]
+
+
 def test_reasons_do_not_repeat_the_servers_words_and_logs_name_nobody(
     post: Flask, make: Make, smtp: MailServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -120,6 +120,15 @@ PROOFS = (
         seed="20260105",
     ),
     Proof(
+        "Hostile texts, in each place that keeps words, to page, mail, header, calendar, feed, CSV and log",
+        "hostile texts",
+        ("tests/test_hostile_texts.py::test_no_text_becomes_more_than_text_in_any_output",),
+        "{texts} texts in {places} places, {outputs} outputs: {injections} injections",
+        "500: 0",
+        {"HOSTILE_TEXTS": "500"},
+        "HOSTILE_SEED",
+    ),
+    Proof(
         "Mails with random wounds",
         "mutated mails",
         (f"{HOSTILE}::test_mails_with_random_wounds_stop_nothing_and_touch_nobody_else",),

@@ -45,7 +45,7 @@ def compose(message: Message, now: datetime) -> Letter:
         return Letter(
             to=message.recipient,
             sender=sender(message.registration),
-            sender_name=context["series"] or _sender_name(message),
+            sender_name=_line(context["series"] or _sender_name(message)),
             reply_to=_human(message),
             subject=subject,
             text=_text(_render(kind, "body.txt", context)),

@@ -1,6 +1,10 @@
 """The database is away, gives a transaction up, or belongs to a newer release: 503 or once more, nothing half done."""
 
 import contextlib
+import json
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -286,6 +290,29 @@ def test_while_the_disk_is_full_writes_are_refused_whole_and_reads_go_on(
         assert client.get(path).status_code == 200
     assert sign_up(client, path, 500).status_code == 303
     assert rows() == (signed_up + 1, signed_up + 1)
+
+
+def test_on_a_file_system_that_is_full_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    """A real one, of SQLite; making one of our own is a right that some machines do not give."""
+    alone = ["unshare", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("this machine lets nobody mount a small file system (unshare --map-root-user --mount)")
+    command = [*alone, sys.executable, "-m", "tests.full_disk", str(tmp_path)]
+    ended = subprocess.run(command, cwd=servers.ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    counted = json.loads(ended.stdout)
+    told = counted["told"]
+    assert told > 0
+    assert counted == {
+        "told": told,
+        "kept": told,
+        "mails": told,
+        "kept_after": told + 1,
+        "full": 503,
+        "page": 200,
+        "after": 303,
+        "check": "ok",
+    }
 
 
 def sign_up(client: Visitor, path: str, number: int) -> TestResponse:

@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import Phase, given, note, settings
@@ -205,7 +206,7 @@ class History:
         self._answer("DECLINED", dice)
 
     def _answer(self, partstat: str, dice: random.Random) -> None:
-        """About an entry that it was sent last, as it was sent; of a course also about the whole."""
+        """About an entry that it was sent last, as it was sent; of a course also about the whole, or about one part."""
         held = dict(map(_held, self.mails))
         if not held:
             return
@@ -214,6 +215,10 @@ class History:
         own = self.own.person.email
         stamp = NOON + timedelta(minutes=self.said)
         answer = Answer(method="REPLY", uid=uid, attendee=own, partstat=partstat, sequence=sequence, stamp=stamp)
+        starts = [part.original_local for part in self.event.parts if part.original_local]
+        if starts and dice.random() < 0.5:
+            start = dice.choice(starts).replace(tzinfo=ZoneInfo(self.event.zone))
+            answer = replace(answer, recurrence=f"{start:%Y%m%dT%H%M%S}", recurrence_at=start)
         reading = Reading(sender=own, recipients=(f"next+{self.own.reply_token}@localhost",), answer=answer)
         begun = incoming.begin(f"{self.own_id}-{self.said}", b"raw", 3, NOON)
         assert begun is not None

@@ -103,7 +103,7 @@ def decline_request(make: Make) -> Act:
 
 def block(make: Make) -> Act:
     held = full_talk(make)[2]
-    return partial(signup.block, blocking.token(held.person, NOON), NOON)
+    return partial(blocking.block, blocking.token(held.person, NOON), NOON)
 
 
 def expire_holds(make: Make) -> Act:

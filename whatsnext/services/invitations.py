@@ -199,8 +199,7 @@ def tell_clocks(event: Event, before: Facts, now: datetime) -> int:
 def _make_newer(event: Event, differing: set[str], targets: list[Target], now: datetime) -> Renewal:
     """Raise SEQUENCE for everyone; returns the mails not out yet that a newer one takes the place of."""
     event.sequence += 1
-    _note_changes(event, differing, targets)
-    _raise_sequences(event)
+    _raise_sequences(event, asked_anew=_note_changes(event, differing, targets))
     return Renewal(targets, _take_unsent(event, (*INVITING, Kind.UPDATE), targets, now))
 
 
@@ -231,17 +230,19 @@ def _older(unsent: ByPart, registration_id: int, target: Target) -> Unsent | Non
     return unsent.get((registration_id, target.id if target else None)) or unsent.get((registration_id, None))
 
 
-def _note_changes(event: Event, differing: set[str], targets: list[Target]) -> None:
-    """Who has another time is asked anew; a part of a course that changes alone has left the rule from now on."""
+def _note_changes(event: Event, differing: set[str], targets: list[Target]) -> bool:
+    """A part of a course that changes alone has left the rule from now on.
+
+    Returns whether another time makes the answers to the whole void, so that everyone is asked anew.
+    """
     moved = {key for key in differing if key in ("starts", "ends", "zone", "rule") or key.startswith("part ")}
     alone = parts.regular(event) and None not in targets
-    if moved and not alone:
-        _ask_anew(event)
     own = [target for target in targets if target is not None]
     if moved:
         answers.void(own)
     for target in own if alone else ():
         target.sequence = event.sequence
+    return bool(moved) and not alone
 
 
 def tell_cancellation(event: Event, now: datetime) -> int:
@@ -292,30 +293,18 @@ def _next_sequence(registration: Registration) -> int:
     return max(registration.event.sequence, last + 1)
 
 
-def _raise_sequences(event: Event) -> None:
-    """The same rule as `_next_sequence`, for everyone with a place at once."""
+def _raise_sequences(event: Event, *, asked_anew: bool = False) -> None:
+    """The same rule as `_next_sequence`, for everyone with a place at once; `asked_anew`: earlier answers are void."""
     above = Registration.sequence + 1
+    raised = sa.case((sa.or_(Registration.sequence.is_(None), above < event.sequence), event.sequence), else_=above)
+    void: dict[str, Any] = {"partstat": PartStat.NEEDS_ACTION} if asked_anew else {}
     db.session.execute(
         sa.update(Registration)
         .where(Registration.event_id == event.id, Registration.status == Status.CONFIRMED)
-        .values(
-            sequence=sa.case(
-                (sa.or_(Registration.sequence.is_(None), above < event.sequence), event.sequence), else_=above
-            )
-        )
+        .values(sequence=raised, **void)
         .execution_options(synchronize_session=False)
     )
     db.session.flush()
-
-
-def _ask_anew(event: Event) -> None:
-    """A new time makes an earlier answer void."""
-    db.session.execute(
-        sa.update(Registration)
-        .where(Registration.event_id == event.id, Registration.status == Status.CONFIRMED)
-        .values(partstat=PartStat.NEEDS_ACTION)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _hearers(event: Event) -> list[Any]:

@@ -99,6 +99,9 @@ PROPERTIES = frozenset(
     .split()
 ) | {"categories", "organizer", "attendee", "conference"}
 
+PARAMETERS = frozenset(["CN", "CUTYPE", "ROLE", "PARTSTAT", "RSVP", "SENT-BY", "TZID", "VALUE", "X-VOBJ-ORIGINAL-TZID"])
+"""The last one is the parser's own."""
+
 
 def texts(number: int, seed: int) -> list[str]:
     """Each piece alone, then mixtures of them."""
@@ -159,7 +162,10 @@ def wrong_in_calendar(written: bytes) -> list[str]:
         found.append("control characters")
     if max(map(len, written.split(b"\r\n"))) > 75:
         found.append("long lines")
-    return [*found, *(name for name, values in entry.contents.items() if len(values) > 1)]
+    for name, values in entry.contents.items():
+        found += [f"{name} twice"] if len(values) > 1 else []
+        found += [f"{name};{each}" for value in values for each in value.params if each not in PARAMETERS]
+    return found
 
 
 def wrong_in_csv(written: bytes, people: int) -> list[str]:

@@ -159,7 +159,10 @@ def glance(statement: sa.Select[*tuple[Any, ...]], given: dict[str, Any]) -> tup
     sqlite = db.engine.dialect.name == "sqlite"
     options: dict[str, Any] = {"sqlite_begin": ""} if sqlite else {"isolation_level": "AUTOCOMMIT"}
     with db.engine.connect() as connection:
-        row = connection.execution_options(**options).execute(statement, given).first()
+        outside = connection.execution_options(**options)
+        row = outside.execute(statement, given).first()
+        if clock.wants_a_look():  # a process that only reads follows too
+            clock.follow(as_moment(outside.execute(sa.select(database_clock())).scalar_one()))
     return tuple(row) if row is not None else None
 
 

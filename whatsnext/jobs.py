@@ -166,6 +166,10 @@ def _deliver(claims: deque[deliver.Claim], courier: wire.Courier, stopping: thre
         except wire.Unreachable as reason:
             _put_off(claim, str(reason))
             break
+        except _NotMarked:
+            log.exception("a message has gone and could not be marked: it goes once more when its lease has ended")
+            claims.appendleft(claim)
+            break
         except Exception:
             log.exception("message %s could not be delivered", claim.id)
             _give_up_on(claim)
@@ -174,14 +178,21 @@ def _deliver(claims: deque[deliver.Claim], courier: wire.Courier, stopping: thre
     return number
 
 
+class _NotMarked(Exception):
+    """The fault lies with the mail before, not with the one whose turn it is."""
+
+
 def _next(gone: deliver.Claim | None, claim: deliver.Claim) -> wire.Parcel | None:
-    """Mark the mail that has gone, if any, whatever becomes of the next one; then that."""
+    """Mark the mail that has gone, if any, whatever becomes of the next one; then that. Raises _NotMarked."""
     if gone is None:
         return whole(lambda: deliver.prepare(claim, clock.now()))
     try:
         return whole(lambda: _mark_and_prepare(gone, claim))
     except Exception:
-        whole(lambda: deliver.sent(gone, clock.now()))
+        try:
+            whole(lambda: deliver.sent(gone, clock.now()))
+        except Exception as error:
+            raise _NotMarked from error
         raise
 
 

@@ -326,6 +326,24 @@ def test_a_mail_that_has_gone_is_marked_though_the_next_one_cannot_be_written(
     assert [mail.recipients for mail in smtp.mails] == [[gone.recipient], [last.recipient]]
 
 
+def test_a_mark_that_fails_is_not_blamed_on_the_next_mail(
+    post: Flask, make: Make, smtp: MailServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone, following = owed(make, Kind.INVITATION), owed(make, Kind.INVITATION)
+    change(following, tries=4)  # its next failure would be its last
+    mark, failures = deliver.sent, iter([OSError, OSError])
+
+    def fail_twice(claimed: deliver.Claim, now: datetime) -> bool:
+        if (failure := next(failures, None)) is not None:
+            raise failure("the database does not answer")
+        return mark(claimed, now)
+
+    monkeypatch.setattr(deliver, "sent", fail_twice)
+    assert send_all() == 2
+    assert look(gone, "state") == [MessageState.SENDING]  # it goes once more when its lease has ended
+    assert look(following, "state", "error", "tries") == [MessageState.SENT, "", 5]
+
+
 def test_reasons_do_not_repeat_the_servers_words_and_logs_name_nobody(
     post: Flask, make: Make, smtp: MailServer, caplog: pytest.LogCaptureFixture
 ) -> None:

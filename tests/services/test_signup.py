@@ -30,6 +30,7 @@ from whatsnext.services.signup import Receipt, Wish
 from whatsnext.tokens import Purpose
 
 ADA = Wish(name="Ada Beispiel", email="ada@behoerde.example", agency="Landesamt", mode=Mode.ON_SITE, form_key="k1")
+HERS = replace(ADA, browser="the browser that asked")
 HOUR = timedelta(hours=1)
 
 
@@ -134,8 +135,8 @@ def test_the_same_form_sent_twice_makes_one_registration_and_one_mail(make, owed
 
 def test_signing_up_again_with_a_fresh_form_sends_the_request_anew(make, owed):
     talk = make.event()
-    sign_up(talk)
-    sign_up(talk, replace(ADA, form_key="k2", name="Ada B."))
+    sign_up(talk, HERS)
+    sign_up(talk, replace(HERS, form_key="k2", name="Ada B."))
     (ada,) = rows()
     assert (ada.name, owed()) == ("Ada B.", [(Kind.CONFIRMATION_REQUEST, ada)])
 
@@ -413,9 +414,9 @@ def test_a_try_that_holds_no_place_does_not_put_off_the_next_hold(make):
 
 def test_a_form_sent_once_more_with_other_words_counts_as_it_is_now(make, owed):
     talk = make.event(places_on_site=1, places_online=1)
-    sign_up(talk)
+    sign_up(talk, HERS)
     (ada,) = rows()
-    better = replace(ADA, mode=Mode.ONLINE, needs="Rampe", needs_consent=True, language="en", form_key="k2")
+    better = replace(HERS, mode=Mode.ONLINE, needs="Rampe", needs_consent=True, language="en", form_key="k2")
     sign_up(talk, better, now=NOON + HOUR / 2)
     db.session.refresh(ada)
     assert (ada.mode, ada.status, ada.needs, ada.language) == (Mode.ONLINE, Status.HELD, "Rampe", "en")
@@ -427,9 +428,74 @@ def test_a_form_sent_once_more_with_other_words_counts_as_it_is_now(make, owed):
 def test_a_form_sent_once_more_for_a_full_way_of_taking_part_leaves_the_hold(make):
     talk = make.event(places_on_site=1, places_online=1)
     make.registration(talk, mode=Mode.ONLINE)
-    sign_up(talk)
-    sign_up(talk, replace(ADA, mode=Mode.ONLINE, waiting_ok=True, form_key="k2"))
+    sign_up(talk, HERS)
+    sign_up(talk, replace(HERS, mode=Mode.ONLINE, waiting_ok=True, form_key="k2"))
     (_other, ada) = rows()
     assert (ada.mode, ada.status) == (Mode.ONLINE, Status.WAITING)
     confirm(ada)
     assert ada.status is Status.WAITING
+
+
+def test_a_form_from_elsewhere_takes_no_place_and_no_name_away(make):
+    """Whoever knows the address of somebody who holds a place can send a form for it."""
+    talk = make.event(places_on_site=1, places_online=1)
+    make.registration(talk, mode=Mode.ONLINE)
+    sign_up(talk, HERS)
+    ada = rows()[-1]
+    mallory = make.registration(talk, Status.WAITING)
+    for number, browser in enumerate(("", "another")):
+        given = {"name": "x", "needs": "y", "needs_consent": True, "language": "en", "form_key": f"m{number}"}
+        sign_up(talk, replace(ADA, mode=Mode.ONLINE, waiting_ok=True, browser=browser, **given))
+    confirm(ada)  # by the link of her own first mail
+    db.session.refresh(mallory)
+    assert (ada.mode, ada.status, ada.name, ada.needs, ada.language) == (
+        *(Mode.ON_SITE, Status.CONFIRMED, ADA.name, "", "de"),
+    )
+    assert (mallory.status, ada.person.name) == (Status.WAITING, ADA.name)
+
+
+@pytest.mark.parametrize("places", [1, 5])
+def test_whoever_signs_up_signed_in_gets_what_they_typed_themselves(make, places):
+    talk = make.event(places_on_site=places, places_online=5)
+    me = make.person(email=ADA.email, name=ADA.name)
+    strange = {"name": "Fremd", "agency": "Fremd", "language": "en", "needs": "x", "needs_consent": True}
+    sign_up(talk, replace(ADA, browser="strange", **strange))
+    sign_up(talk, replace(ADA, mode=Mode.ONLINE, form_key="k9"), person=me)
+    (ada,) = rows()
+    assert (ada.mode, ada.status, ada.name, ada.needs) == (Mode.ONLINE, Status.CONFIRMED, ADA.name, "")
+    assert (ada.person.name, ada.person.agency, ada.person.language) == (ADA.name, ADA.agency, "de")
+
+
+def test_a_need_once_named_stays_when_the_form_comes_again_without_it(make):
+    talk = make.event(places_on_site=5)
+    sign_up(talk, replace(HERS, needs="Gebärdensprache", needs_consent=True))
+    sign_up(talk, replace(HERS, name="Ada B.", form_key="k2"))
+    (ada,) = rows()
+    assert (ada.name, ada.needs, ada.needs_consent_at) == ("Ada B.", "Gebärdensprache", NOON)
+    sign_up(talk, replace(HERS, needs="Rampe", needs_consent=True, form_key="k3"))
+    assert ada.needs == "Rampe"
+
+
+def test_the_place_that_one_holds_oneself_is_free_for_oneself_once_signed_in(make):
+    talk = make.event(places_on_site=1)
+    me = make.person(email=ADA.email)
+    sign_up(talk)
+    sign_up(talk, replace(ADA, form_key="k9"), person=me)
+    (ada,) = rows()
+    assert ada.status is Status.CONFIRMED
+
+
+def test_beyond_the_limit_of_mails_the_last_one_owed_stays_owed(make, owed):
+    """The mail server is away: what was superseded has not gone out and counts all the same (safety.md O5)."""
+    talk = make.event(places_on_site=5)
+    for number in range(5):
+        sign_up(talk, replace(ADA, form_key=f"k{number}"), now=NOON + timedelta(minutes=number))
+        assert len(owed()) == 1
+
+
+def test_a_form_sent_again_between_the_end_of_the_hold_and_the_sweep_starts_anew(make):
+    talk = make.event(places_on_site=5)
+    sign_up(talk)
+    receipt = sign_up(talk, replace(ADA, form_key="k2"), now=NOON + HOUR + timedelta(seconds=5))
+    newest = db.session.scalars(select(Message).order_by(Message.id.desc())).first()
+    assert newest.best_before == receipt.until

@@ -309,3 +309,9 @@ def _explain(statement):
     count = statement.count("?")
     with db.engine.connect() as connection:
         return connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple([1] * count)).all()
+
+
+def test_a_tag_that_must_match_never_does_for_the_tags_are_weak(paths, client):
+    tag = client.get(paths["series"]).headers["ETag"]
+    given = {tag: 412, '"x"': 412, "*": 200}
+    assert {tag: client.get(paths["series"], headers={"If-Match": tag}).status_code for tag in given} == given

@@ -169,12 +169,13 @@ def _random() -> sa.ColumnElement[str]:
 def owe_unproved(kind: Kind, now: datetime, registration: Registration, facts: dict[str, Any] | None = None) -> None:
     """Owe a mail that a stranger may have caused, within the limits of safety.md O5; beyond them owe nothing.
 
-    Over the installation's brake a mail to a new address is held until someone releases it.
+    It takes the place of the one of its kind that is not out yet; if it is not owed, that one stays. Over the
+    installation's brake a mail to a new address is held until someone releases it.
     """
     about = {"registration_id": registration.id, "language": registration.language, "facts": facts or {}}
     if kind is Kind.CONFIRMATION_REQUEST and registration.hold_ends_at:
         about["best_before"] = registration.hold_ends_at
-    _owe_within_limits(registration.person, kind, now, registration.event, about)
+    _owe_within_limits(registration.person, kind, now, registration.event, about, replacing=registration)
 
 
 def ask_to_confirm(
@@ -193,7 +194,15 @@ def owe_unasked(
     _owe_within_limits(person, kind, now, None, about)
 
 
-def _owe_within_limits(owner: Person, kind: Kind, now: datetime, event: Event | None, about: dict[str, Any]) -> None:
+def _owe_within_limits(
+    owner: Person,
+    kind: Kind,
+    now: datetime,
+    event: Event | None,
+    about: dict[str, Any],
+    *,
+    replacing: Registration | None = None,
+) -> None:
     if owner.blocked_at:
         return
     unproved = owner.proved_at is None
@@ -210,6 +219,8 @@ def _owe_within_limits(owner: Person, kind: Kind, now: datetime, event: Event | 
         in_an_hour, in_a_day, to_new = db.session.execute(_OWED_LATELY, given).one()
     if in_an_hour >= an_hour or in_a_day >= a_day:
         return
+    if replacing is not None:
+        supersede(replacing, (kind,), now)
     state = MessageState.HELD if unproved and to_new >= brake else MessageState.OWED
     mail = row(
         kind, now, event, person_id=owner.id, recipient=owner.email, unproved=unproved, **{**about, "state": state}
@@ -223,6 +234,7 @@ def supersede(registration: Registration, kinds: Collection[Kind], now: datetime
         sa.select(Message)
         .where(Message.registration_id == registration.id, Message.kind.in_(kinds), Message.state.in_(UNSETTLED))
         .order_by(Message.id)
+        .with_for_update(of=Message)  # one that is marked as sent just now stays so
     )
     old = list(db.session.scalars(unsent))
     said = [_unsent(message) for message in old]

@@ -20,7 +20,7 @@ from whatsnext.errors import (
     NotFound,
     OfferLapsed,
 )
-from whatsnext.models import CancelledBy, EventState, Kind, Mode, Registration, Status
+from whatsnext.models import CancelledBy, Event, EventState, Kind, Mode, Person, Registration, Status
 from whatsnext.services import invitations, outbox, people, signup, waiting_list
 from whatsnext.tokens import Purpose
 
@@ -89,6 +89,7 @@ def cancel(registration_id: int, now: datetime, by: CancelledBy = CancelledBy.AT
     signup.refuse_once_over(event, now)
     if registration.proved_at is None and by is CancelledBy.ATTENDEE:
         signup.let_go(registration, now)
+        registration.cancelled_by = by
         return registration
     had_place = registration.status is Status.CONFIRMED
     registration.status, registration.cancelled_by = Status.CANCELLED, by
@@ -262,7 +263,7 @@ def add(event_id: int, now: datetime, *, name: str, email: str, agency: str, mod
     )
     if registration and registration.status in signup.ACTIVE and registration.proved_at:
         raise AlreadySignedUp
-    registration = registration or signup.new_registration(event, person, mode, now)
+    registration = registration or _new(event, person, mode, now)
     registration.mode, registration.name, registration.agency = mode, name, agency
     registration.arrival = waiting_list.next_arrival(event)
     registration.language = person.language
@@ -303,3 +304,18 @@ def _outlook(registration: Registration, mode: Mode, arrival: int) -> Outlook:
     event = registration.event
     place = waiting_list.has_place(event, mode, before=arrival)
     return Outlook(place, line=1 + (db.session.scalar(ahead) or 0))
+
+
+def _new(event: Event, person: Person, mode: Mode, now: datetime) -> Registration:
+    """A row for someone new at this event, not yet numbered; its ref and reply token never change."""
+    registration = Registration(
+        ref=tokens.random_base32(),
+        reply_token=tokens.random_base32(),
+        event_id=event.id,
+        person_id=person.id,
+        mode=mode,
+        created_at=now,
+        changed_at=now,
+    )
+    db.session.add(registration)
+    return registration

@@ -94,7 +94,9 @@ def sign_up(slug: str, wish: Wish, person: Person | None, now: datetime) -> Rece
     owner, registration = (person, _existing(event, person)) if person else _owner(event, email, wish.language, now)
     if registration and wish.key and registration.form_key == wish.key and registration.status in ACTIVE:
         return Receipt(registration.ref, text.masked(email), until, registration.proved_at is not None and bool(person))
-    place = _has_place(event, wish.mode, now)
+    if registration and registration.status in ACTIVE and hold_is_over(registration, now):
+        let_go(registration, now)  # the sweep has not come by yet
+    place = _has_place(event, wish.mode, now) or (person is not None and _holds(registration, wish.mode))
     if not place and not wish.waiting_ok:
         raise EventFull
     if owner.blocked_at and not person:
@@ -117,7 +119,6 @@ def resend(ref: str, now: datetime) -> None:
         Message.registration_id == registration.id, Message.created_at > now - RESEND_AFTER
     )
     if db.session.scalar(recent.limit(1)) is None:
-        outbox.supersede(registration, (kind,), now)
         outbox.owe_unproved(kind, now, registration)
 
 
@@ -143,6 +144,11 @@ def hold_is_over(registration: Registration, now: datetime) -> bool:
     """Whether the time to prove the address has run out."""
     late = registration.hold_ends_at is not None and registration.hold_ends_at <= now
     return registration.status is Status.EXPIRED or (registration.proved_at is None and late)
+
+
+def would_wait(registration: Registration) -> bool:
+    """Whether proving the address now brings a place in line; reads."""
+    return registration.status is Status.WAITING and not _is_next_with_place(registration)
 
 
 def confirm(registration_id: int, now: datetime, *, renew: bool = False) -> Registration:
@@ -267,6 +273,14 @@ def _has_place(event: Event, mode: Mode, now: datetime) -> bool:
     return waiting_list.has_place(event, mode)
 
 
+def _holds(registration: Registration | None, mode: Mode) -> bool:
+    return (
+        registration is not None
+        and registration.status in (Status.HELD, Status.CONFIRMED)
+        and registration.mode is mode
+    )
+
+
 def _existing(event: Event, person: Person) -> Registration | None:
     return db.session.scalar(_MINE, {"event": event.id, "person": person.id})
 
@@ -282,24 +296,33 @@ def _owner(event: Event, email: str, language: str, now: datetime) -> tuple[Pers
 def _again(registration: Registration, wish: Wish, now: datetime, *, place: bool, signed_in: bool) -> None:
     """Signing up again shows or re-sends what exists, by mail only, so that nobody learns who is registered.
 
-    Until the address is proved, what was typed last counts; number and end of the hold stay (safety.md R3).
+    Until the address is proved, what was typed last counts, from the browser that asked first or from whoever is signed
+    in; number and end of the hold stay (safety.md R3). A form from elsewhere changes nothing: whoever knows the address
+    could take the place away that somebody holds, or speak in their name.
     """
-    if signed_in and registration.proved_at is None:
+    if registration.proved_at is not None:
+        outbox.owe_unproved(Kind.ALREADY_REGISTERED, now, registration)
+        return
+    if signed_in or (wish.browser and wish.browser == registration.browser):
+        _correct(registration, wish, now, place=place)
+    if signed_in:
         prove(registration, now)
         settle(registration, now)
-        return
-    if registration.proved_at is None:
-        for name, value in _typed(wish, now).items():
-            setattr(registration, name, value)
-        registration.changed_at = now
-        if registration.mode is not wish.mode:
-            registration.mode = wish.mode
-            move_unproved(registration, place=place)
-            waiting_list.fill(registration.event, now)
-        outbox.supersede(registration, (Kind.CONFIRMATION_REQUEST,), now)
-        outbox.owe_unproved(Kind.CONFIRMATION_REQUEST, now, registration)
     else:
-        outbox.owe_unproved(Kind.ALREADY_REGISTERED, now, registration)
+        outbox.owe_unproved(Kind.CONFIRMATION_REQUEST, now, registration)
+
+
+def _correct(registration: Registration, wish: Wish, now: datetime, *, place: bool) -> None:
+    """A need that was named stays if the same person leaves the field empty now, which may be for any reason."""
+    same_browser = wish.browser and wish.browser == registration.browser
+    for name, value in _typed(wish, now).items():
+        if not (same_browser and not wish.needs and name.startswith("needs")):
+            setattr(registration, name, value)
+    registration.changed_at = now
+    if registration.mode is not wish.mode:
+        registration.mode = wish.mode
+        move_unproved(registration, place=place)
+        waiting_list.fill(registration.event, now)
 
 
 def _register(
@@ -370,21 +393,6 @@ def _first(event: Event, person: Person, said: dict[str, Any]) -> tuple[int, str
     ref, reply_token = tokens.random_base32(), tokens.random_base32()
     row = {"ref": ref, "reply_token": reply_token, "event_id": event.id, "person_id": person.id, **said}
     return db.session.execute(_REGISTER, row).scalar_one(), ref
-
-
-def new_registration(event: Event, person: Person, mode: Mode, now: datetime) -> Registration:
-    """A row for someone new at this event, not yet numbered; its ref and reply token never change."""
-    registration = Registration(
-        ref=tokens.random_base32(),
-        reply_token=tokens.random_base32(),
-        event_id=event.id,
-        person_id=person.id,
-        mode=mode,
-        created_at=now,
-        changed_at=now,
-    )
-    db.session.add(registration)
-    return registration
 
 
 def _is_next_with_place(registration: Registration) -> bool:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response, current_app, request
+from werkzeug.exceptions import PreconditionFailed
 from werkzeug.http import http_date
 
 from whatsnext.i18n import language
@@ -64,6 +65,8 @@ def built(body: bytes, changes: Sequence[datetime], day: datetime) -> Built:
 
 def answer(feed: Built, content_type: str, cache: str = SHARED) -> Response:
     """200 or 304, packed where the reader takes it. One tag for both, hence weak."""
+    if request.if_match and not request.if_match.star_tag:
+        raise PreconditionFailed  # a weak tag never matches (RFC 9110 §13.1.1)
     packed = request.accept_encodings.quality("gzip") > 0
     etag = f'W/"{feed.tag}"'
     headers = {"Cache-Control": cache, "Vary": "Accept-Encoding", "ETag": etag, "Last-Modified": feed.http_modified}

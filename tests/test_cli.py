@@ -70,7 +70,12 @@ def test_the_first_start_prints_a_link_until_somebody_has_signed_in(settings, tm
         with servers.whatsnext(settings, output):
             address, link = printed(output, LINK).groups()
             assert address == "organiser@localhost"
-            assert "-m whatsnext admin link organiser@localhost\n" in output.read_text()
+            again = re.search(r"A new link: (.*) link organiser@localhost\n", output.read_text())[1]
+            assert f"PORT={settings['PORT']} " in again  # as printed, it leads to this installation
+            rest = {name: str(value) for name, value in settings.items() if name not in ("PORT", "INSTANCE")}
+            command, words = f"{again} link organiser@localhost", {**os.environ, **rest}
+            said = subprocess.run(command, shell=True, cwd=servers.ROOT, env=words, capture_output=True, text=True)
+            assert f"http://127.0.0.1:{settings['PORT']}/sign-in/" in said.stdout, said.stderr
             assert f"What's NEXt runs at http://127.0.0.1:{settings['PORT']}\n" in output.read_text()
             if number == 1:
                 url, html = Browser().press(link)

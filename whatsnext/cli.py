@@ -294,13 +294,14 @@ def add(email: str, name: str, role: str) -> None:
 @click.argument("email")
 def link(email: str) -> None:
     """Print a sign-in link for someone, good once, for 10 minutes, in any browser."""
-    address = _address(email)
+    address = email.strip().lower()  # of the first organiser it may be one that no mail reaches
     app = ready_app()
     with app.app_context():
         try:
             lines = _link_lines(address)
         except LinkInvalid:
-            raise click.ClickException(f"Nobody has the address {address}. Add them: admin add {address}") from None
+            command = f"{_same_installation()} admin add {_address(email)}"
+            raise click.ClickException(f"Nobody has the address {address}. Add them: {command}") from None
         click.echo("\n".join(lines))
 
 
@@ -345,15 +346,15 @@ def _address(email: str) -> str:
         raise click.BadParameter(str(refused), param_hint="EMAIL") from None
 
 
-def _same_place(*names: str) -> str:
+def _same_place() -> str:
     """The settings given in the environment that say where an installation is, as a shell takes them."""
-    given = [name for name in names or ("INSTANCE", "HOST", "PORT", "BASE_URL") if name in os.environ]
+    given = [name for name in ("INSTANCE", "HOST", "PORT", "BASE_URL") if name in os.environ]
     return "".join(f"{name}={shlex.quote(os.environ[name])} " for name in given)
 
 
 def _same_installation() -> str:
     """How this program is called for the installation that it was started for."""
-    return f"{_same_place('INSTANCE')}{shlex.quote(sys.executable)} -m whatsnext"
+    return f"{_same_place()}{shlex.quote(sys.executable)} -m whatsnext"
 
 
 def _link_lines(email: str) -> list[str]:

@@ -216,3 +216,15 @@ def test_whoever_confirms_into_the_line_is_told_so_and_not_of_a_place(make, clie
     answer = client.submit(path, {"choice": "yes"}, form=path)
     text = client.page(answer.location).text
     assert ("Sie stehen auf der Warteliste." in text, "Ihre Anmeldung ist bestätigt." in text) == (True, False)
+
+
+def test_whoever_will_wait_reads_so_before_confirming(client, make):
+    talk = make.event(places_on_site=1)
+    make.registration(talk)
+    waiting = make.registration(talk, Status.WAITING, proved=False, browser=tokens.digest(SECRET))
+    page = asking(client).page(f"/confirm/{signup.confirm_token(waiting)}")
+    assert "Alle Plätze sind belegt. Sie kommen auf die Warteliste" in page.text
+
+
+def test_whoever_has_a_place_held_reads_nothing_of_a_line(held, link, client):
+    assert "Warteliste" not in asking(client).page(link).text

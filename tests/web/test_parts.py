@@ -131,6 +131,8 @@ def test_a_row_left_empty_is_no_part(organiser, make):
         ),
         ({"part_2_date": "2026-03-29", "part_2_time": "02:30"}, "2:30 Uhr gibt es an diesem Tag nicht"),
         ({"repeat_weeks": "1", "part_count": "1"}, "eine ganze Zahl von 2 bis 30"),
+        ({"repeat_weeks": "1", "part_count": ""}, "Geben Sie an, wie viele Teile es sind."),
+        ({"repeat_weeks": "0", "part_count": "3"}, "Geben Sie auch an, wie oft sie stattfindet"),
         ({"repeat_weeks": "1", "part_count": "999999999999"}, "eine ganze Zahl von 2 bis 30"),
         ({"part_2_duration": "999999999999"}, "eine ganze Zahl von 1 bis"),
         ({"duration_minutes": "999999999999"}, "eine ganze Zahl von 1 bis"),

@@ -345,6 +345,15 @@ def test_giving_up_twice_is_told(make, client):
     assert answer.status_code == 422
 
 
+def test_going_back_to_a_page_of_a_place_given_up_shows_how_to_take_part_after_all(make, client):
+    mine = make.registration(make.event())
+    client.submit(client.page(link(mine, "/cancel")), {"choice": "yes"}, form=link(mine, "/cancel"))
+    for act in ("/cancel", "/change"):
+        page = client.page(link(mine, act))
+        assert "Sie nehmen nicht teil" in page.text, act
+        assert (link(mine, "/undo"), "Doch teilnehmen") in page.links, act
+
+
 def test_leaving_the_line(make, client):
     talk = make.event(places_on_site=1)
     make.registration(talk)

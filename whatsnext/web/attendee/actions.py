@@ -19,6 +19,7 @@ from whatsnext.errors import DomainError, NotFound
 from whatsnext.i18n import gettext as _
 from whatsnext.models import Mode, Registration, Status
 from whatsnext.services import registrations, waiting_list
+from whatsnext.services.signup import ACTIVE
 from whatsnext.web import access, ratelimit
 from whatsnext.web.access import Access
 from whatsnext.web.attendee import bp
@@ -53,6 +54,8 @@ Words = Callable[[Registration], Act]
 def cancel(key: str) -> ResponseReturnValue:
     """Give up the place, or leave the line."""
     opened = access.opened(key)
+    if request.method == "GET" and opened.registration.status not in ACTIVE:
+        return _as_it_is(key)
     done = "cancelled" if opened.registration.status is Status.CONFIRMED else "left"
     return _act(key, opened, _cancelling, done, _cancel)
 
@@ -121,6 +124,8 @@ def change(key: str) -> ResponseReturnValue:
     """Change what was typed at sign-up. Whoever only has the link does not even see it (safety.md I5)."""
     opened = access.opened(key)
     mine = opened.registration
+    if request.method == "GET" and mine.status not in ACTIVE:
+        return _as_it_is(key)
     if not opened.own:
         return _prove_first(key, opened)
     form = DetailsForm(data={**_details(mine), "needs_consent": bool(mine.needs)})
@@ -134,6 +139,11 @@ def change(key: str) -> ResponseReturnValue:
             )
         return _done(mine, opened, "changed")
     return render_template("attendee/change.html", form=form, key=key, event=mine.event), form.status
+
+
+def _as_it_is(key: str) -> ResponseReturnValue:
+    """There is nothing to do any more: the page says why, and what can be done instead."""
+    return redirect(url_for(".registration", key=key), 303)
 
 
 def _details(mine: Registration) -> dict[str, str]:

@@ -99,7 +99,7 @@ def stands(mine: Registration, places: cards.AllPlaces) -> Standings:
         case Status.OFFERED:
             ends = i18n.moment(mine.offer_ends_at or mine.changed_at, talk.zone)
             return Standings(_("A place is kept for you"), "warning", _("Until %(until)s.", until=ends))
-        case Status.EXPIRED:
+        case Status.EXPIRED if mine.cancelled_by is None:
             return Standings(_("Your sign-up was not confirmed in time"), "info")
         case _:
             return _gone(mine)

@@ -267,9 +267,20 @@ class EventForm(PartFields):
                 words = _("%(label)s: Give date and time, or neither of them.", label=other.label.text)
                 empty.errors = [*empty.errors, words]
                 good = False
+        if (words := self._half_a_rule()) and not self.part_count.errors:
+            self.part_count.errors = [words]
+            good = False
         if not good:
             self._add_problems()
         return good
+
+    def _half_a_rule(self) -> str:
+        """A rule and a number of parts go together; a saved course has its number."""
+        if self.repeat_weeks.data and not self.part_count.data and not self.saved_weeks:
+            return _("Say how many parts there are.")
+        if self.part_count.data and not self.repeat_weeks.data and not self.repeat_weeks.errors:
+            return _("Say too how often it takes place, or leave this empty and give each date below.")
+        return ""
 
     def _row_errors(self, day: str) -> bool:
         """Whether the row of this date has been refused already."""

@@ -185,7 +185,8 @@ def confirm(token: str) -> ResponseReturnValue:
     late, ends = signup.hold_is_over(registration, clock.now()), registration.hold_ends_at
     form.renew.data = "yes" if late else ""
     expired_at = i18n.moment(ends, registration.event.zone) if ends else ""
-    return _choice("public/signup/confirm.html", registration, form, late=late, expired_at=expired_at)
+    in_line = not late and signup.would_wait(registration)
+    return _choice("public/signup/confirm.html", registration, form, late=late, expired_at=expired_at, in_line=in_line)
 
 
 def _decline(registration: Registration) -> Response:

@@ -72,7 +72,7 @@ THEMES = (
         0,
         "Data Analytics / Big Data",
         description="Aus Verwaltungsdaten lernen: Fragen, Methoden, Grenzen und der Schutz der Menschen dahinter.",
-        description_en="Learning from administrative data: questions, methods, limits and the people behind them.",
+        description_en="Learning from official data: questions, methods, limits and protecting the people behind them.",
         colour=3,
     ),
 )
@@ -293,7 +293,7 @@ def _draft(world: World, talk: Talk, today: datetime, then: datetime) -> int:
                 host_id=world.hosts[talk.host],
                 speaker_ids=(world.speakers[talk.speaker],),
                 summary=talk.summary,
-                agenda=AGENDAS[talk.language],
+                agenda=AGENDAS[talk.language] if talk.afternoons == 1 else "",
                 language=talk.language,
                 starts_local=datetime.combine(day, time(14)),
                 repeat_weeks=1 if talk.afternoons > 1 else 0,

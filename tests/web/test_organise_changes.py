@@ -87,6 +87,14 @@ def test_the_button_saves_and_tells_everyone_once(organiser, make, owed):
     assert "4 Personen werden informiert" in organiser.page(answer.location).text
     again = organiser.submit(page, typed, form="change")
     assert (again.status_code, len(owed())) == (303, 4)
+    assert "Das ist schon gespeichert. Niemand wird zweimal benachrichtigt." in organiser.page(again.location).text
+
+
+def test_an_agenda_that_names_times_outside_of_the_talk_is_pointed_out_before_saving(organiser, make):
+    talk, _people, _line = talk_with_people(make, agenda="- 14:00 Begrüßung\n- 15:00 Fragen")
+    assert "außerhalb der Veranstaltung" not in ask(organiser, talk, next_day(talk)).text
+    later = ask(organiser, talk, {"time": "14:30"})
+    assert "Der Ablauf nennt Uhrzeiten außerhalb der Veranstaltung: 14:00. Stimmt er noch?" in later.text
 
 
 def test_old_and_new_are_the_same_words_before_saving_on_the_page_and_in_the_mail(organiser, make, sent):

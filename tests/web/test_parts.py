@@ -203,6 +203,9 @@ def test_one_part_is_called_off_with_a_reason(organiser, make, owed):
     assert organiser.get(path).status_code == 303
     assert "Teil 1 absagen" not in organiser.page(f"/organise/events/{talk.id}").text
     assert organiser.get(f"/organise/events/{talk.id}/parts/9/cancel").status_code == 404
+    last = organiser.page(f"/organise/events/{talk.id}/parts/1/cancel")
+    assert "Das ist der einzige verbliebene Teil." in last.text
+    assert last.form("cancel").action == f"/organise/events/{talk.id}/cancel"
 
 
 # --- what everybody sees ---------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -60,6 +61,9 @@ COPIED = (
     "protected",
 )
 """Columns of an event that a draft holds under the same name."""
+
+
+_HOUR = re.compile(r"(?<![\d:])([01]?\d|2[0-3]):([0-5]\d)(?![\d:])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,3 +338,16 @@ _WORDS: dict[str, tuple[object, Callable[[Draft], str]]] = {
     "opens": (_l("Sign-up opens"), _at("registration_opens")),
     "closes": (_l("Sign-up closes"), _at("registration_closes")),
 }
+
+
+def outside_the_talk(draft: Draft) -> list[str]:
+    """Times that the agenda of a single talk names, "14:00", at which it has not begun or is over."""
+    start = draft.starts_local
+    if start is None or draft.parts:
+        return []
+    first, last = start, start + timedelta(minutes=draft.duration_minutes)
+    named = {f"{int(hour):02}:{minute}": time(int(hour), int(minute)) for hour, minute in _HOUR.findall(draft.agenda)}
+    days = {first.date(), last.date()}
+    return sorted(
+        words for words, at in named.items() if not any(first <= datetime.combine(day, at) <= last for day in days)
+    )

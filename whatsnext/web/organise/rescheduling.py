@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from whatsnext import clock
 from whatsnext.db import write
-from whatsnext.errors import DomainError, EventCancelled, PartCancelled, StaleVersion
+from whatsnext.errors import DomainError, EventCancelled, LastPart, PartCancelled, StaleVersion
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import ngettext
 from whatsnext.models import Event, EventState
@@ -95,6 +95,9 @@ def event_cancel_part(event_id: int, position: int) -> ResponseReturnValue:
         part = rescheduling.cancellable_part(event, position, now)
     except PartCancelled:
         return redirect(url_for(".event_edit", event_id=event_id), 303)
+    except LastPart as error:
+        flash(error.message)
+        return redirect(url_for(".event_cancel", event_id=event_id), 303)
     if request.form.get("action") != "preview" and form.validate_on_submit():
         try:
             with write():
@@ -169,6 +172,7 @@ def _ask(event: Event, form: EventForm) -> ResponseReturnValue:
         event=event,
         form=form,
         seen=seen,
+        outside=drafts.outside_the_talk(draft),
         who=_who(seen.audience),
         letter=mail_preview.update(event, draft, form.note.data or "", now) if seen.told else None,
     )
@@ -190,6 +194,7 @@ def _refused(event_id: int, form: EventForm, error: DomainError) -> ResponseRetu
 def _stale(event: Event, form: EventForm, error: StaleVersion) -> ResponseReturnValue:
     """A form that came twice finds its own values saved; anything else is somebody else's."""
     if not drafts.differences(Draft.of(event), editor.completed(form.draft(), event)):
+        flash(_("This is saved already. Nobody is told twice."))
         return redirect(url_for(".event_edit", event_id=event.id), 303)
     form.refuse(error)
     return editor.show_conflict(form, event)

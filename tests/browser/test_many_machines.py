@@ -86,4 +86,5 @@ def test_the_main_job_goes_on_while_a_web_process_and_a_worker_are_killed(parts,
     assert people.entry(grace.mail()).method == "REQUEST"
     for person in (kim, ada, grace):
         assert person.no_more_mail()
+        person.forgive_a_cut_off()
         person.close()

@@ -8,14 +8,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import icalendar
+from flask import has_app_context
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.servers import Delivered, MailServer
+from whatsnext.db import db
 from whatsnext.i18n import gettext, ngettext, speaking
 
 PATIENCE = 15
 MAIL_TAKES = 330  # the mails a killed worker had claimed wait until its lease of five minutes is over
 LINK = re.compile(r"https?://127\.0\.0\.1:\d+/\S+")
+
+
+def end_our_reading() -> None:
+    """SQLite commits beside no reader, and whoever asks for a page then waits for that commit."""
+    if has_app_context():
+        db.session.rollback()
 
 
 @dataclass(frozen=True)
@@ -68,21 +76,25 @@ class Human:
             return ngettext(one, many, num)
 
     def go(self, path: str) -> None:
+        end_our_reading()
         prefix = "" if self.look.language == "de" else "/en"
         answer = self.page.goto(self.site + prefix + path)
         assert answer is not None
         assert answer.status < 500
 
     def open(self, url: str) -> None:
+        end_our_reading()
         self.page.goto(url)
 
     def press(self, text: str) -> None:
+        end_our_reading()
         button = self.page.get_by_role("button", name=text, exact=True).first
         assert button.count(), f"no button {text!r} on {self.page.url}:\n{self.page.inner_text('body')}"
         with self.page.expect_navigation():
             button.click()
 
     def follow(self, text: str) -> None:
+        end_our_reading()
         link = self.page.get_by_role("link", name=self.words(text), exact=True).first
         assert link.count(), f"no link {text!r} on {self.page.url}:\n{self.page.inner_text('body')}"
         with self.page.expect_navigation():

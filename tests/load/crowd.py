@@ -9,6 +9,8 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from flask import has_app_context
+
 from tests.pages import Page
 from whatsnext.db import db
 
@@ -45,7 +47,12 @@ class Visitor:
     cookies: dict[str, str] = field(default_factory=dict)
 
     def open(self, path: str, data: dict[str, Any] | None = None) -> Answer:
-        """One request, redirects not followed; a POST with `data`."""
+        """One request, redirects not followed; a POST with `data`.
+
+        Our own reading ends first: SQLite commits beside no reader, and whoever asks then waits for that commit.
+        """
+        if has_app_context():
+            db.session.rollback()
         parts = urlsplit(self.address)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
@@ -94,11 +101,8 @@ def crowd(addresses: list[str], number: int) -> Iterator[Visitor]:
 
 
 def all_at_once(people: list[Visitor], do: Callable[[Visitor], object]) -> None:
-    """Everybody does the same, starting at the same moment. What goes wrong for one of them fails the test.
-
-    Our own reading ends first: SQLite commits beside no reader.
-    """
-    db.session.rollback()
+    """Everybody does the same, starting at the same moment. What goes wrong for one of them fails the test."""
+    db.session.rollback()  # as above: the threads cannot end our reading
     start, wrong = threading.Barrier(len(people)), []
 
     def run(person: Visitor) -> None:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from tests.load import history
 from tests.load.crowd import PATIENCE, Visitor, all_at_once, crowd
+from tests.pages import Page
 from whatsnext import clock
 from whatsnext.db import db, write
 from whatsnext.models import Event, Kind, Message, Person, Registration, Status
@@ -61,7 +62,11 @@ def recorded(talk):
 def opened(addresses, talk):
     """The talk's page as each process shows it."""
     path = f"/events/{talk.slug}"
-    return {address: Visitor(address, "", Counter()).open(path) for address in addresses}
+    pages = {address: Visitor(address, "", Counter()).open(path) for address in addresses}
+    for page in pages.values():
+        assert page.status_code == 200, page.body
+        assert Page(page).forms, page.body
+    return pages
 
 
 def standing(talk):

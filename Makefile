@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.14 python3.13 python3.12 
 	$(shell $(python) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(python))))
 BIN := .venv/bin
 RESOLVE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
-LOCKED := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
+LOCKED := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes
 
 # A stamp is named by the check sum of its lock, so a changed lock is installed, and an unchanged one never twice.
 RUNTIME := .venv/.runtime-$(firstword $(shell cksum < requirements.txt))

@@ -11,7 +11,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -118,11 +118,12 @@ def database_now() -> datetime:
     return as_moment(db.session.execute(sa.select(database_clock())).scalar_one())
 
 
-def database_clock() -> sa.ColumnElement[Any]:
-    """The same inside of a statement; `as_moment` reads it."""
+def database_clock(ahead: timedelta = timedelta()) -> sa.ColumnElement[Any]:
+    """The same inside of a statement, so much ahead; `as_moment` reads it."""
     if db.engine.dialect.name == "postgresql":
-        return sa.func.clock_timestamp()
-    return sa.func.strftime("%Y-%m-%d %H:%M:%f", "now")
+        return sa.func.clock_timestamp() + ahead if ahead else sa.func.clock_timestamp()
+    later = (f"+{ahead.total_seconds()} seconds",) if ahead else ()
+    return sa.func.strftime("%Y-%m-%d %H:%M:%f", "now", *later)
 
 
 def as_moment(value: datetime | str) -> datetime:

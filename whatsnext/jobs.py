@@ -154,13 +154,13 @@ def deliver_due(courier: wire.Courier, stopping: threading.Event | None = None) 
 
 
 def _deliver(claims: deque[deliver.Claim], courier: wire.Courier, stopping: threading.Event | None) -> int:
-    """Each mail is sent outside of any transaction; what has gone is marked in the one that composes the next."""
-    number, gone = 0, None
+    """Each mail is sent outside of any transaction; what has gone is marked in the one that begins the next."""
+    number, gone, ready = 0, None, _written(claims)
     while claims and not (stopping and stopping.is_set()):
         claim = claims.popleft()
         last, gone = gone, None
         try:
-            parcel = _next(last, claim)
+            parcel = _next(last, claim, ready.get(claim.id))
             if parcel is not None and _carry(claim, parcel, courier):
                 number, gone = number + 1, claim
         except wire.Unreachable as reason:
@@ -178,16 +178,25 @@ def _deliver(claims: deque[deliver.Claim], courier: wire.Courier, stopping: thre
     return number
 
 
+def _written(claims: Collection[deliver.Claim]) -> dict[int, deliver.Ready]:
+    """The mails of a batch. If one cannot be written, each is written alone, and that one is named."""
+    try:
+        return whole(lambda: deliver.write_all(claims, clock.now()))
+    except Exception:
+        log.exception("%s messages could not be written together", len(claims))
+        return {}
+
+
 class _NotMarked(Exception):
     """The fault lies with the mail before, not with the one whose turn it is."""
 
 
-def _next(gone: deliver.Claim | None, claim: deliver.Claim) -> wire.Parcel | None:
+def _next(gone: deliver.Claim | None, claim: deliver.Claim, ready: deliver.Ready | None) -> wire.Parcel | None:
     """Mark the mail that has gone, if any, whatever becomes of the next one; then that. Raises _NotMarked."""
     if gone is None:
-        return whole(lambda: deliver.prepare(claim, clock.now()))
+        return whole(lambda: _begin(claim, ready))
     try:
-        return whole(lambda: _mark_and_prepare(gone, claim))
+        return whole(lambda: _mark_and_begin(gone, claim, ready))
     except Exception:
         try:
             whole(lambda: deliver.sent(gone, clock.now()))
@@ -196,8 +205,15 @@ def _next(gone: deliver.Claim | None, claim: deliver.Claim) -> wire.Parcel | Non
         raise
 
 
-def _mark_and_prepare(gone: deliver.Claim, claim: deliver.Claim) -> wire.Parcel | None:
+def _mark_and_begin(gone: deliver.Claim, claim: deliver.Claim, ready: deliver.Ready | None) -> wire.Parcel | None:
     deliver.sent(gone, clock.now())
+    return _begin(claim, ready)
+
+
+def _begin(claim: deliver.Claim, ready: deliver.Ready | None) -> wire.Parcel | None:
+    """The mail as it is written already, or looked at once more if anything has changed since."""
+    if ready is not None and deliver.begin(claim, ready, clock.now()):
+        return ready.parcel
     return deliver.prepare(claim, clock.now())
 
 

@@ -14,8 +14,9 @@ import pytest
 from tests.factories import NOON, Make
 from tests.interop import foreign
 from tests.mail.worlds import BULK, CANCELS, DIAL_IN, FACTS, FOLLOWED, JOIN_LINK, OWN, REQUESTS, change, owed, talk
-from whatsnext.db import write
+from whatsnext.db import db, write
 from whatsnext.i18n import LANGUAGES, speaking
+from whatsnext.mail import together
 from whatsnext.mail.compose import compose
 from whatsnext.mail.kinds import KINDS
 from whatsnext.mail.mime import Letter, build
@@ -587,3 +588,22 @@ def test_the_link_to_my_registrations_is_called_that(make: Make, language: str) 
     composed = letter(owed(make, Kind.SIGN_IN, language, facts=facts))
     assert ("„Meine Anmeldungen“" if language == "de" else "“My registrations”") in composed.subject
     assert "Anmelde-Link" not in composed.text
+
+
+@every_kind
+@every_language
+def test_a_mail_of_a_batch_is_the_one_written_alone(make, kind, language):
+    event = None if kind in (Kind.PART_CANCELLATION, Kind.EVENT_CANCELLATION) else talk(make, chatham_house=True)
+    first = owed(make, kind, language, event)
+    event = first.registration.event if first.registration else event
+    others = [owed(make, kind, other, event) for other in (language, *LANGUAGES)]
+    alone = [apart(message) for message in (first, *others)]
+    with together.batch():
+        assert [apart(message) for message in (first, *others)] == alone
+
+
+def apart(message: Message) -> Letter:
+    """The mail, and nothing written down of it: the next one is composed from the same state."""
+    made = compose(message, NOON)
+    db.session.rollback()
+    return made

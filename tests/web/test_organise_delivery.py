@@ -164,7 +164,7 @@ def test_the_page_asks_as_much_for_three_mails_as_for_one(organiser, make, query
     organiser.page(PAGE)
     with query_count() as queries:
         organiser.get(PAGE)
-    assert len(queries) == 8
+    assert len(queries) == 9
 
 
 def test_who_follows_a_theme_is_not_named_where_mails_fail(organiser, make):

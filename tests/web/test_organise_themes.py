@@ -1,9 +1,12 @@
+import re
+
 import pytest
 import sqlalchemy as sa
 
 from tests.pages import Page
 from whatsnext.db import db
 from whatsnext.models import Theme
+from whatsnext.services import series as all_series
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +92,15 @@ def test_the_list_asks_as_much_for_three_as_for_one(make, client, query_count, n
     with query_count() as queries:
         assert client.page("/organise/themes").status == 200
     assert len(queries) == 2
+
+
+def test_talks_are_counted_so_far_and_no_further(client, make, monkeypatch):
+    monkeypatch.setattr(all_series, "MANY", 2)
+    monkeypatch.setattr("whatsnext.web.organise.themes.MANY", 2)
+    for name, talks in (("Eins", 1), ("Zwei", 2), ("Drei", 3)):
+        theme = make.theme(name=name)
+        for _number in range(talks):
+            make.event(series=theme.series, theme_id=theme.id)
+    html = client.page("/organise/themes").html
+    counted = re.findall(r'data-label="Termine">([^<]*)<', html)
+    assert sorted(counted) == ["1", "2+", "2+"]

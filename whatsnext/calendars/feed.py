@@ -89,4 +89,4 @@ def _written(talk: Shown, _zone_name: str, _start: datetime, _end: datetime) -> 
     event = _vevent(talk.entry, talk.stamp, "CANCELLED" if talk.cancelled else "CONFIRMED")
     if talk.cancelled or not talk.busy:
         event["TRANSP"] = _Text("TRANSPARENT")
-    return bytes(event.to_ical())
+    return texts.written(event)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
+from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -20,8 +21,23 @@ from whatsnext.calendars import texts, timezone
 
 PRODID = "-//What's NEXt//Invitations//EN"
 END = b"END:VCALENDAR\r\n"
+BEGIN_EVENT, END_EVENT = b"BEGIN:VEVENT\r\n", b"END:VEVENT\r\n"
 PARTSTATS = frozenset({"NEEDS-ACTION", "ACCEPTED", "TENTATIVE", "DECLINED", "DELEGATED"})
 
+_OWN: dict[str, Any] = {
+    "sequence": 0,
+    "description": "",
+    "location": "",
+    "join_link": None,
+    "organiser_name": "",
+    "organiser_address": "",
+    "attendee_name": "",
+    "attendee_address": "",
+    "partstat": "",
+    "answer": True,
+    "sent_by": "",
+}
+"""What may differ between two attendees of one talk."""
 _NOT_IN_NAMES = re.compile(r'["^\s]+')
 _IDENTIFIER = re.compile("[!-~]+")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
@@ -197,39 +213,76 @@ def _add_times(event: icalendar.Event, entry: Entry) -> None:
 
 def _vevent(entry: Entry, stamp: datetime, status: str) -> icalendar.Event:
     event = icalendar.Event()
+    _add_common(event, entry, status)
+    _add_own(event, entry, stamp)
+    return event
+
+
+def _add_common(event: icalendar.Event, entry: Entry, status: str) -> None:
+    """What the entries of all attendees of one talk have in common."""
     event.add("UID", _identifier(entry.uid))
-    event.add("SEQUENCE", entry.sequence)
-    for name, moment in (("DTSTAMP", stamp), ("CREATED", entry.created), ("LAST-MODIFIED", entry.modified)):
-        if moment.tzinfo is None:
-            raise ValueError(f"{name} needs a zone")
-        event.add(name, moment.astimezone(UTC))
+    for name, moment in (("CREATED", entry.created), ("LAST-MODIFIED", entry.modified)):
+        event.add(name, _utc(name, moment))
     _add_times(event, entry)
     event.add("STATUS", status)
     event.add("TRANSP", "OPAQUE")
     event.add("CLASS", "PRIVATE" if entry.protected else "PUBLIC")
     event.add("SUMMARY", _Text(texts.line(entry.summary)))
-    if description := texts.lines(entry.description):
-        event.add("DESCRIPTION", _Text(description))
-    if location := texts.line(entry.location, ", "):
-        event.add("LOCATION", _Text(location))
     if entry.url:
         event.add("URL", _uri(entry.url))
-    if entry.join_link:
-        link = _uri(entry.join_link)
-        link.params["VALUE"] = "URI"
-        event.add("CONFERENCE", link)
     if entry.categories:
         categories = icalendar.vCategory([])
         categories.cats = [_Text(texts.line(category)) for category in entry.categories]
         event.add("CATEGORIES", categories)
+
+
+def _add_own(event: icalendar.Event, entry: Entry, stamp: datetime) -> None:
+    """What may differ from one attendee to the next."""
+    event.add("SEQUENCE", entry.sequence)
+    event.add("DTSTAMP", _utc("DTSTAMP", stamp))
+    if description := texts.lines(entry.description):
+        event.add("DESCRIPTION", _Text(description))
+    if location := texts.line(entry.location, ", "):
+        event.add("LOCATION", _Text(location))
+    if entry.join_link:
+        link = _uri(entry.join_link)
+        link.params["VALUE"] = "URI"
+        event.add("CONFERENCE", link)
     if entry.organiser_address or isinstance(entry, Invitation):
         event.add("ORGANIZER", _organiser(entry))
-    return event
 
 
-def _calendar(method: str, entry: Entry, *events: icalendar.Event) -> bytes:
-    written = [event.to_ical() for event in events]
-    return b"".join((_frame(method), timezone.written(_zone(entry), entry.start), *written, END))
+def _for_attendee(invitation: Invitation, stamp: datetime, status: str) -> bytes:
+    """The entry of one attendee; the order of properties means nothing (RFC 5545 §3.6.1).
+
+    Two times are equal for Python that differ in zone or fold only, so these tell apart what is kept.
+    """
+    repeat = invitation.repeat
+    times = (invitation.start, invitation.end, invitation.recurrence, *(repeat.left_out if repeat else ()))
+    written = tuple((at.fold, str(at.tzinfo)) if at else None for at in times)
+    event = icalendar.Event()
+    _add_own(event, invitation, stamp)
+    event.add("ATTENDEE", _attendee(invitation))
+    return _common(replace(invitation, **_OWN), status, written) + texts.written(event).removeprefix(BEGIN_EVENT)
+
+
+@lru_cache(maxsize=64)
+def _common(invitation: Invitation, status: str, _written: tuple[tuple[int, str] | None, ...]) -> bytes:
+    """The entry so far, kept: thousands are invited to one talk."""
+    event = icalendar.Event()
+    _add_common(event, invitation, status)
+    return texts.written(event).removesuffix(END_EVENT)
+
+
+def _utc(name: str, moment: datetime) -> datetime:
+    """Raises ValueError for a moment without a zone."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} needs a zone")
+    return moment.astimezone(UTC)
+
+
+def _calendar(method: str, entry: Entry, *events: bytes) -> bytes:
+    return b"".join((_frame(method), timezone.written(_zone(entry), entry.start), *events, END))
 
 
 @cache
@@ -248,8 +301,7 @@ def request(invitation: Invitation, stamp: datetime) -> bytes:
     `stamp` is aware and later than every DTSTAMP this attendee has had. Returns UTF-8 with CRLF, folded at 75
     octets. Raises ValueError for times without a zone, an end before the start, an address or UID that is none.
     """
-    event = _vevent(invitation, stamp, "CONFIRMED")
-    event.add("ATTENDEE", _attendee(invitation))
+    event = _for_attendee(invitation, stamp, "CONFIRMED")
     return _calendar("REQUEST", invitation, event)
 
 
@@ -258,8 +310,7 @@ def cancel(invitation: Invitation, stamp: datetime) -> bytes:
 
     `stamp`, result and errors as `request`.
     """
-    event = _vevent(invitation, stamp, "CANCELLED")
-    event.add("ATTENDEE", _attendee(invitation))
+    event = _for_attendee(invitation, stamp, "CANCELLED")
     return _calendar("CANCEL", invitation, event)
 
 
@@ -268,8 +319,7 @@ def decline_counter(invitation: Invitation, stamp: datetime) -> bytes:
 
     `stamp`, result and errors as `request`.
     """
-    event = _vevent(invitation, stamp, "CONFIRMED")
-    event.add("ATTENDEE", _attendee(invitation))
+    event = _for_attendee(invitation, stamp, "CONFIRMED")
     return _calendar("DECLINECOUNTER", invitation, event)
 
 
@@ -287,4 +337,4 @@ def publish_parts(entries: Sequence[Entry], stamp: datetime, *, cancelled: bool 
     `stamp`, result and errors as `request`.
     """
     status = "CANCELLED" if cancelled else "CONFIRMED"
-    return _calendar("PUBLISH", entries[0], *(_vevent(entry, stamp, status) for entry in entries))
+    return _calendar("PUBLISH", entries[0], *(texts.written(_vevent(entry, stamp, status)) for entry in entries))

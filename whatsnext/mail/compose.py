@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import current_app
+from markupsafe import escape
 
 from config import Settings
 from whatsnext import markdown
@@ -14,7 +17,7 @@ from whatsnext.calendars.invitation import Invitation
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import language, speaking
 from whatsnext.links import external
-from whatsnext.mail import contexts
+from whatsnext.mail import contexts, together
 from whatsnext.mail.kinds import KINDS, METHODS, MailKind
 from whatsnext.mail.mime import Letter
 from whatsnext.models import Event, Kind, Message, Mode, Registration
@@ -28,6 +31,19 @@ UNLESS_GIVEN: dict[str, Any] = {
     "contact": (),
 }
 """What the layout of every mail names. A name that a mail does not give would be the one that pages know by it."""
+OWN_LINKS = (
+    "manage_link",
+    "cancel_link",
+    "undo_link",
+    "offer_link",
+    "confirm_link",
+    "block_link",
+    "follow_link",
+    "sign_in_link",
+)
+"""What leads to one person's own pages: all else of a mail is often the same for many."""
+_MARK = secrets.token_hex(16)
+"""Stands for a link until it is put in; nobody can have typed it."""
 LONGEST_SUBJECT = 60
 SHORTEST_TITLE = 12
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -48,8 +64,8 @@ def compose(message: Message, now: datetime) -> Letter:
             sender_name=_line(context["series"] or _sender_name(message)),
             reply_to=_human(message),
             subject=subject,
-            text=_text(_render(kind, "body.txt", context)),
-            html=_CONTROLS.sub("", _render(kind, "body.html", context)),
+            text=_render(kind, "body.txt", context, _text),
+            html=_render(kind, "body.html", context, _without_controls),
             message_id=f"<{message.message_id.strip('<>')}>",
             date=now.astimezone(UTC),
             calendar=_calendar(kind, message, now),
@@ -118,13 +134,16 @@ def _description(message: Message, registration: Registration, link: str) -> str
     manage = contexts.manage_link(registration)
     texts = [
         *_changed(message),
-        markdown.to_text(event.summary),
-        markdown.to_text(event.agenda),
+        *together.once(("texts", event.id), lambda: _texts(event)),
         _("Join online: %(link)s", link=link) if link else "",
         _("Dial-in by phone: %(number)s", number=event.dial_in) if link and event.dial_in else "",
         _("My registration, giving up my place: %(link)s", link=manage),
     ]
     return "\n\n".join(text for text in texts if text)
+
+
+def _texts(event: Event) -> tuple[str, str]:
+    return markdown.to_text(event.summary), markdown.to_text(event.agenda)
 
 
 def _changed(message: Message) -> list[str]:
@@ -170,26 +189,43 @@ def _sender_name(message: Message) -> str:
 
 def _subject(kind: MailKind, context: dict[str, Any]) -> str:
     """At most 60 characters; the title gives way, the news and the number of a part do not."""
-    whole = _line(_render(kind, "subject.txt", context))
+    whole = _render(kind, "subject.txt", context, _line)
     part = context.get("part_name", "")
     title, over = str(context["title"]).removesuffix(part), len(whole) - LONGEST_SUBJECT
     if over <= 0 or not title:
         return whole
     kept = max(SHORTEST_TITLE, len(title) - over - 1)
     cut = title if kept >= len(title) else f"{title[:kept].rstrip()}…"
-    return _line(_render(kind, "subject.txt", {**context, "title": cut + part}))
+    return _render(kind, "subject.txt", {**context, "title": cut + part}, _line)
 
 
-def _render(kind: MailKind, template: str, context: dict[str, Any]) -> str:
-    """Past Flask's own render_template: what pages put into every template belongs to a request."""
-    return current_app.jinja_env.get_template(f"mail/{kind.folder}/{template}").render(context)
+def _render(kind: MailKind, template: str, context: dict[str, Any], tidy: Callable[[str], str]) -> str:
+    """One template, tidied up, the person's own links put in last: templates show those and do nothing else with them.
+
+    Past Flask's own render_template: what pages put into every template belongs to a request.
+    """
+    own = {name: context[name] for name in OWN_LINKS if context.get(name)}
+    marks = {name: f"{_MARK}.{name}." for name in own}
+
+    def make() -> str:
+        return tidy(current_app.jinja_env.get_template(f"mail/{kind.folder}/{template}").render({**context, **marks}))
+
+    shared = tuple((name, repr(value)) for name, value in context.items() if name not in own)
+    words = together.once((kind.folder, template, shared, tuple(own)), make)
+    for name, link in own.items():
+        words = words.replace(marks[name], escape(link) if template.endswith(".html") else link)
+    return words
 
 
 def _line(value: str) -> str:
-    return " ".join(_CONTROLS.sub("", value).split())
+    return " ".join(_without_controls(value).split())
+
+
+def _without_controls(value: str) -> str:
+    return _CONTROLS.sub("", value)
 
 
 def _text(value: str) -> str:
     """Empty parts of the layout leave no hole."""
-    lines = (line.rstrip() for line in _CONTROLS.sub("", value).split("\n"))
+    lines = (line.rstrip() for line in _without_controls(value).split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"

@@ -15,6 +15,7 @@ from flask import current_app
 from whatsnext import i18n, markdown
 from whatsnext.i18n import gettext as _
 from whatsnext.links import external
+from whatsnext.mail import together
 from whatsnext.models import (
     CancelledBy,
     Event,
@@ -84,11 +85,20 @@ def where(registration: Registration) -> str:
 
 def manage_link(registration: Registration) -> str:
     """The person's own page."""
-    return external("attendee.registration", key=registrations.manage_token(registration))
+    return external("attendee.registration", key=_key(registration))
+
+
+def _key(registration: Registration) -> str:
+    return together.once(("key", registration.id), lambda: registrations.manage_token(registration))
 
 
 def talk(event: Event, part: EventPart | None = None) -> Context:
     """What any mail about a talk says; `part` is the one of several that it is about."""
+    about = ("talk", event.id, part.id if part else None, i18n.language())
+    return together.once(about, lambda: _talk(event, part))
+
+
+def _talk(event: Event, part: EventPart | None) -> Context:
     series = event.series
     starts_at = part.starts_at if part else event.starts_at
     return {
@@ -111,8 +121,7 @@ def _contact(series: Series) -> list[str]:
 def registration(message: Message, _now: datetime) -> Context:
     """A mail about one's own registration."""
     own = registration_of(message)
-    key = registrations.manage_token(own)
-    link = mailed_link(message)
+    key, link = _key(own), mailed_link(message)
     return {
         **talk(own.event, message.part),
         "where": where(own),

@@ -1,7 +1,8 @@
 """The rows of the outbox on their way out: claimed by lease, composed once, marked (docs/decisions, safety.md O).
 
 A row is claimed by raising its `tries` and moving `not_before` to the end of the lease, both by the database's clock.
-Whoever still finds its own number there may send and mark it. No transaction is open while the network talks.
+Whoever still finds its own number there may send and mark it. What is claimed together is written together; each mail
+then begins alone, once nothing that it rests on has changed. No transaction is open while the network talks.
 All but `anything_due` are called inside `write()`.
 """
 
@@ -18,11 +19,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import joinedload, undefer
 
 from whatsnext.db import as_moment, database_clock, database_now, db
+from whatsnext.mail import contexts
 from whatsnext.mail.compose import compose, sender
 from whatsnext.mail.kinds import KINDS, is_wanted
 from whatsnext.mail.mime import build
+from whatsnext.mail.together import batch
 from whatsnext.mail.wire import BATCH, Parcel
-from whatsnext.models import Event, Message, MessageState, Registration
+from whatsnext.models import Event, Message, MessageState, Person, Registration
+from whatsnext.services import parts
 
 LEASE = timedelta(minutes=5)
 """Longer than all time-outs of one SMTP dialogue together; renewed before each mail."""
@@ -70,12 +74,96 @@ def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Claim]:
     )
     claims = [Claim(row.id, row.tries + 1) for row in db.session.execute(longest)]
     taken = sa.update(Message).where(Message.id.in_([each.id for each in claims]))
-    db.session.execute(
-        taken.values(state=MessageState.SENDING, not_before=now + lease, tries=Message.tries + 1).execution_options(
-            synchronize_session=False
-        )
-    )
+    leased = {"state": MessageState.SENDING, "not_before": now + lease, "tries": Message.tries + 1, "begun": False}
+    db.session.execute(taken.values(leased).execution_options(synchronize_session=False))
     return claims
+
+
+# --- a batch ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A mail that is written, what it rests on, and until when it may go."""
+
+    parcel: Parcel
+    rests_on: dict[str, Any]
+    best_before: datetime
+
+
+def write_all(claims: Collection[Claim], now: datetime) -> dict[int, Ready]:
+    """Compose what is claimed and keep it, what the mails share only once. By id of the row.
+
+    Left out is what `prepare` has to look at alone: what someone changes just now, what is void, what is not about a
+    registration, and a talk of several parts.
+    """
+    tries = {each.id: each.tries for each in claims}
+    rows = db.session.scalars(_those(db.engine.dialect.name), {"ids": list(tries)}).all()
+    mine = [row for row in rows if row.tries == tries[row.id] and row.registration_id]
+    ours = db.session.scalars(_whose(), {"ids": [row.registration_id for row in mine]}).all()
+    simple = {registration.id for registration in ours if not parts.several(registration.event)}
+    ready = {}
+    with db.session.no_autoflush, batch():
+        for message in mine:
+            if message.registration_id in simple and _reason(message, now) is None:
+                _compose_once(message, now)
+                ready[message.id] = _ready(message)
+    return ready
+
+
+def _ready(message: Message) -> Ready:
+    registration = contexts.registration_of(message)
+    about: dict[Any, Any] = {
+        Registration: registration,
+        Event: registration.event,
+        Person: registration.person,
+    }
+    rests_on = {_name(column): getattr(about[column.class_], column.key) for column in RESTS_ON}
+    parcel = Parcel(message.recipient, sender(registration), message.raw or b"")
+    return Ready(parcel, rests_on, KINDS[message.kind].best_before(message))
+
+
+def begin(claimed: Claim, ready: Ready, now: datetime) -> bool:
+    """Renew the lease, if the row is ours still and all that its mail rests on is as it was: then it may go."""
+    if now >= ready.best_before:
+        return False
+    connection = db.session.connection()
+    given = {"claimed": claimed.id, "mine": claimed.tries, **ready.rests_on}
+    return connection.execute(_begin(db.engine.dialect.name), given).rowcount == 1
+
+
+RESTS_ON = (
+    Registration.status,
+    Registration.mode,
+    Registration.sequence,
+    Registration.proved_at,
+    Registration.hold_ends_at,
+    Registration.offer_ends_at,
+    Event.state,
+    Event.version,
+    Event.starts_at,
+    Event.ends_at,
+    Person.blocked_at,
+    Person.bounced_at,
+)
+"""What `still_true`, `best_before` and `is_wanted` of kinds.py read of a mail that goes through `begin`."""
+
+
+def _name(column: Any) -> str:
+    return f"{column.class_.__tablename__}_{column.key}"
+
+
+@cache
+def _begin(_dialect: str) -> sa.Update:
+    as_it_was = [column.is_not_distinct_from(sa.bindparam(_name(column), type_=column.type)) for column in RESTS_ON]
+    about = sa.select(sa.literal(1)).select_from(Registration).join(Registration.event).join(Registration.person)
+    same = about.where(Registration.id == Message.registration_id, *as_it_was).correlate(Message).exists()
+    mine = (Message.id == sa.bindparam("claimed"), Message.tries == sa.bindparam("mine"))
+    held = (Message.state == MessageState.SENDING, Message.not_before > database_clock())
+    return sa.update(Message).where(*mine, *held, same).values(not_before=database_clock(LEASE), begun=True)
+
+
+# --- one mail --------------------------------------------------------------------------------------------
 
 
 def prepare(claimed: Claim, now: datetime, lease: timedelta = LEASE) -> Parcel | None:
@@ -100,11 +188,15 @@ def prepare(claimed: Claim, now: datetime, lease: timedelta = LEASE) -> Parcel |
         if (turn := _waits_until(message, database_time)) is not None:
             message.state, message.not_before = MessageState.OWED, max(turn, database_time) + MOMENT
             return None
-        message.not_before = database_time + lease
-        if message.raw is None:
-            letter = compose(message, now)
-            message.subject, message.raw = letter.subject, build(letter)
-        return Parcel(message.recipient, sender(registration), message.raw)
+        message.not_before, message.begun = database_time + lease, True
+        return Parcel(message.recipient, sender(registration), _compose_once(message, now))
+
+
+def _compose_once(message: Message, now: datetime) -> bytes:
+    if message.raw is None:
+        letter = compose(message, now)
+        message.subject, message.raw = letter.subject, build(letter)
+    return message.raw
 
 
 @cache
@@ -116,12 +208,21 @@ def _ours(_dialect: str) -> sa.Select[Any]:
     return lock.execution_options(populate_existing=True)
 
 
+@cache
+def _those(_dialect: str) -> sa.Select[Any]:
+    """The rows of a batch that are lent to somebody, in the order in which they were owed."""
+    those = (Message.id.in_(sa.bindparam("ids", expanding=True)), Message.state == MessageState.SENDING)
+    rows = sa.select(Message).where(*those).order_by(Message.not_before, Message.id)
+    lock = rows.options(undefer(Message.raw)).with_for_update(skip_locked=True, of=Message)
+    return lock.execution_options(populate_existing=True)
+
+
 def _locked_registration(registration_id: int | None) -> Registration | None:
     """Its `stamp` moves on with each calendar part; None while someone else changes it.
 
     Whom and what the mail is about is read along with it, and stays read as long as it is kept.
     """
-    return db.session.scalar(_whose(), {"id": registration_id}) if registration_id is not None else None
+    return db.session.scalar(_whose(), {"ids": [registration_id]}) if registration_id is not None else None
 
 
 @cache
@@ -132,7 +233,8 @@ def _whose() -> sa.Select[Any]:
         talk.joinedload(Event.theme),
         joinedload(Registration.person, innerjoin=True),
     )
-    row = sa.select(Registration).where(Registration.id == sa.bindparam("id")).options(*about)
+    those = Registration.id.in_(sa.bindparam("ids", expanding=True))
+    row = sa.select(Registration).where(those).options(*about)
     lock = row.with_for_update(skip_locked=True, key_share=True, of=Registration)
     return lock.execution_options(populate_existing=True)
 
@@ -163,23 +265,24 @@ def _waits_until(message: Message, database_time: datetime) -> datetime | None:
 
 
 def _is_void(message: Message, now: datetime) -> bool:
-    """Settle what is no longer of use: too late, no longer true, not wanted."""
-    kind = KINDS[message.kind]
-    if now >= kind.best_before(message):
-        _settle(message, MessageState.LAPSED, now, message.error or TOO_LATE)
-    elif not kind.still_true(message):
-        _settle(message, MessageState.SUPERSEDED, now, "")
-    elif not is_wanted(message):
-        _settle(message, MessageState.SUPERSEDED, now, UNWANTED)
-    else:
+    """Settle what is no longer of use; what the mail said is forgotten, its subject stays."""
+    if (void := _reason(message, now)) is None:
         return False
+    message.state, message.error = void
+    message.settled_at, message.raw, message.facts = now, None, {}
     return True
 
 
-def _settle(message: Message, state: MessageState, now: datetime, error: str) -> None:
-    """Nothing more happens to this row; what the mail said is forgotten, its subject stays."""
-    message.state, message.settled_at, message.error = state, now, error
-    message.raw, message.facts = None, {}
+def _reason(message: Message, now: datetime) -> tuple[MessageState, str] | None:
+    """Why a mail is of no use any more: too late, no longer true, not wanted. None if it is of use."""
+    kind = KINDS[message.kind]
+    if now >= kind.best_before(message):
+        return MessageState.LAPSED, message.error or TOO_LATE
+    if not kind.still_true(message):
+        return MessageState.SUPERSEDED, ""
+    if not is_wanted(message):
+        return MessageState.SUPERSEDED, UNWANTED
+    return None
 
 
 def sent(claimed: Claim, now: datetime) -> bool:
@@ -217,14 +320,14 @@ def give_back(claims: Collection[Claim]) -> None:
 
 
 def free_what_was_not_begun() -> int:
-    """Rows that somebody claimed and has not composed yet: due at once. Returns how many.
+    """Rows that somebody claimed and whose turn has not come yet: due at once. Returns how many.
 
     A worker that was killed has left such rows behind. If it lives, it finds that they are not its any more; nothing of
-    them has gone out. What is composed may be on the wire: it stays lent until its lease ends.
+    them has gone out. What has begun may be on the wire: it stays lent until its lease ends.
     """
     freed = db.session.execute(
         sa.update(Message)
-        .where(Message.state == MessageState.SENDING, Message.raw.is_(None))
+        .where(Message.state == MessageState.SENDING, Message.begun.is_(False))
         .values(state=MessageState.OWED, not_before=database_now())
         .returning(Message.id)
         .execution_options(synchronize_session=False)
@@ -236,5 +339,5 @@ def _mark(claimed: Claim, states: tuple[MessageState, ...], **values: object) ->
     """Change the row if the lease is still ours. A SENT mail is marked even late: it has gone."""
     table = Message.__table__  # none of these rows is at hand as an object
     mine = (table.c.id == claimed.id, table.c.tries == claimed.tries, table.c.state.in_(states))
-    marked = db.session.execute(sa.update(table).where(*mine).values(**values).returning(table.c.id))  # type: ignore[arg-type]
-    return marked.first() is not None
+    marked = db.session.connection().execute(sa.update(table).where(*mine).values(**values))  # type: ignore[arg-type]
+    return marked.rowcount == 1

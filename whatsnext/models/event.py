@@ -50,7 +50,7 @@ class Event(Base):
         sa.Index("ix_event_theme", "theme_id", "starts_at", "id"),
         sa.Index("ix_event_host", "host_id", "starts_at", "id"),
         sa.Index("ix_event_time", "starts_at", "id"),
-        sa.Index("ix_event_announced", "state", "published_at"),
+        sa.Index("ix_event_published", "published_at"),
         sa.Index(
             "ix_event_courses",
             "ends_at",

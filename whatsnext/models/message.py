@@ -61,7 +61,8 @@ class Message(Base):
     """One mail owed to one address, in the transaction that caused it.
 
     `not_before` is the next try or the end of a lease; `tries` says whose lease it is. `raw` holds the bytes from the
-    first claim until the message is settled, so that a retry sends the same. `sequence` is the SEQUENCE promised.
+    first claim until the message is settled, so that a retry sends the same. While it is SENDING, `begun` tells that it
+    may be on the wire; before that it waits for its turn in a batch. `sequence` is the SEQUENCE promised.
     `part_id` names the one part that the calendar in it is about: always in irregular talks of several parts, in a
     regular course where a part leaves the rule. `follow_id` is the number of the wish that a mail to a
     follower answers; it may be gone.
@@ -106,6 +107,7 @@ class Message(Base):
     not_before: Mapped[datetime] = mapped_column(UtcDateTime)
     best_before: Mapped[datetime] = mapped_column(UtcDateTime)
     tries: Mapped[int] = mapped_column(default=0)
+    begun: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     message_id: Mapped[str] = mapped_column(sa.String(120), unique=True)
     subject: Mapped[str] = mapped_column(
         sa.String(300),

@@ -37,7 +37,7 @@ class AgencyRow:
 
 def listed() -> list[AgencyRow]:
     """Every agency by name, with the talks it hosts and the speakers it sends."""
-    talks = sa.select(sa.func.count()).where(Event.host_id == Agency.id).scalar_subquery()
+    talks = all_series.talks_counted(Event.host_id == Agency.id)
     speakers = sa.select(sa.func.count()).where(Speaker.agency_id == Agency.id).scalar_subquery()
     rows = db.session.execute(
         sa.select(Agency.id, Agency.name, Agency.short_name, Agency.city, talks, speakers).order_by(

@@ -204,11 +204,15 @@ def not_over(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _first_course(now: datetime) -> datetime | None:
-    """When the first talk of several parts began that is not over: some last for months."""
-    lasting = sa.select(sa.func.min(Event.starts_at)).where(
+    """When the first talk of several parts began that is not over: some last for months.
+
+    Counted as well: for the smallest alone SQLite walks all talks by their start.
+    """
+    lasting = sa.select(sa.func.min(Event.starts_at), sa.func.count()).where(
         Event.part_count > sa.literal_column("1"), Event.ends_at > now
     )
-    return db.session.scalar(lasting)
+    first, _number = db.session.execute(lasting).one()
+    return first
 
 
 def _read(chosen: sa.Select[Event]) -> list[Event]:

@@ -15,13 +15,14 @@ from sqlalchemy.orm import InstrumentedAttribute, joinedload
 
 from whatsnext.db import db
 from whatsnext.errors import NotFound
-from whatsnext.models import JobRun, Message, MessageState, Registration, Status
+from whatsnext.models import UNSETTLED, JobRun, Message, MessageState, Registration, Status
 
 NAMES = {MessageState.SENT: "sent", MessageState.FAILED: "failed", MessageState.LAPSED: "failed"}
 HOURS = 48
 SHOWN = 50
 LOOK_BACK = timedelta(days=30)
 WAITING = (MessageState.OWED, MessageState.SENDING, MessageState.DEFERRED)
+SETTLED = tuple(state for state in MessageState if state not in UNSETTLED)
 NOT_DELIVERED = (MessageState.FAILED, MessageState.LAPSED)
 HEARTBEAT, HEARTBEAT_PERIOD = "expire_holds", 20
 """The most frequent periodic job and its seconds: while any worker runs, its last slot is no older."""
@@ -44,8 +45,19 @@ class Hour:
 
 
 def by_state() -> dict[MessageState, int]:
-    """How many mails are in each state, all states named. One query."""
-    rows = db.session.execute(sa.select(Message.state, sa.func.count()).group_by(Message.state))
+    """How many mails have ever come to each state, all states named. One query, which grows with their number."""
+    return _counted(sa.true())
+
+
+def lately(now: datetime) -> dict[MessageState, int]:
+    """The same for the mails that wait, whatever their age, and those settled in the last 30 days. Two queries."""
+    settled = _counted(sa.and_(Message.state.in_(SETTLED), Message.settled_at > now - LOOK_BACK))
+    waiting = _counted(Message.state.in_(UNSETTLED))
+    return {state: settled[state] + waiting[state] for state in MessageState}
+
+
+def _counted(those: sa.ColumnElement[bool]) -> dict[MessageState, int]:
+    rows = db.session.execute(sa.select(Message.state, sa.func.count()).where(those).group_by(Message.state))
     found: dict[MessageState, int] = {state: number for state, number in rows}  # noqa: C416
     return {state: found.get(state, 0) for state in MessageState}
 

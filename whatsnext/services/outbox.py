@@ -122,6 +122,7 @@ def row(kind: Kind, now: datetime, event: Event | None, **columns: Any) -> dict[
         "not_before": now,
         "best_before": usual_best_before(event, now),
         "tries": 0,
+        "begun": False,
         "unproved": False,
         "subject": "",
         "error": "",

@@ -42,7 +42,7 @@ class ThemeRow:
 
 def listed() -> list[ThemeRow]:
     """Every theme, by series and name, with the number of its talks."""
-    talks = sa.select(sa.func.count()).where(Event.theme_id == Theme.id).scalar_subquery()
+    talks = all_series.talks_counted(Event.theme_id == Theme.id)
     rows = db.session.execute(
         sa.select(Theme.id, Theme.name, Theme.slug, Theme.colour, Series.name, talks)
         .join(Theme.series)

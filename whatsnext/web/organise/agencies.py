@@ -9,6 +9,7 @@ from whatsnext.db import write
 from whatsnext.errors import DomainError
 from whatsnext.i18n import gettext as _
 from whatsnext.services import agencies as all_agencies
+from whatsnext.services.series import MANY
 from whatsnext.web.forms import Form
 from whatsnext.web.organise import agency_form, bp, versions
 from whatsnext.web.organise.agency_form import AgencyForm
@@ -17,7 +18,7 @@ from whatsnext.web.organise.agency_form import AgencyForm
 @bp.get("/agencies")
 def agencies() -> ResponseReturnValue:
     rows = all_agencies.listed()
-    return render_template("organise/agencies/list.html", rows=rows)
+    return render_template("organise/agencies/list.html", rows=rows, many=MANY)
 
 
 @bp.route("/agencies/new", methods=["GET", "POST"])

@@ -81,7 +81,7 @@ def _page(form: Form) -> tuple[str, int]:
     page = render_template(
         "organise/delivery/page.html",
         form=form,
-        states=_states(),
+        states=_states(now),
         picture=_picture(delivery.hours(now)),
         failed=[(mail, mailings.may_retry(mail, now)) for mail in delivery.not_delivered(now)],
         deferred=delivery.deferred(),
@@ -95,9 +95,9 @@ def _page(form: Form) -> tuple[str, int]:
     return page, form.status
 
 
-def _states() -> list[tuple[str, int]]:
+def _states(now: datetime) -> list[tuple[str, int]]:
     """ "Gesendet 28, wartet 12, später 2, gescheitert 1"."""
-    by_state = delivery.by_state()
+    by_state = delivery.lately(now)
     return [
         (_("Sent"), by_state[MessageState.SENT]),
         (_("Waiting"), by_state[MessageState.OWED] + by_state[MessageState.SENDING]),

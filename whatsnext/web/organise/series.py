@@ -18,7 +18,7 @@ from whatsnext.web.organise.series_form import SeriesForm
 
 @bp.get("/series")
 def series_list() -> ResponseReturnValue:
-    return render_template("organise/series/list.html", rows=all_series.listed())
+    return render_template("organise/series/list.html", rows=all_series.listed(), many=all_series.MANY)
 
 
 @bp.route("/series/new", methods=["GET", "POST"])

@@ -10,6 +10,7 @@ from whatsnext.errors import DomainError
 from whatsnext.i18n import gettext as _
 from whatsnext.models import Theme
 from whatsnext.services import themes as all_themes
+from whatsnext.services.series import MANY
 from whatsnext.web.forms import Form
 from whatsnext.web.organise import bp, theme_form, versions
 from whatsnext.web.organise.theme_form import ThemeForm
@@ -19,7 +20,7 @@ from whatsnext.web.organise.theme_form import ThemeForm
 def themes() -> ResponseReturnValue:
     colours = dict(theme_form.COLOURS)
     rows = all_themes.listed()
-    return render_template("organise/themes/list.html", rows=rows, colours=colours)
+    return render_template("organise/themes/list.html", rows=rows, colours=colours, many=MANY)
 
 
 @bp.route("/themes/new", methods=["GET", "POST"])

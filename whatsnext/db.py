@@ -155,6 +155,15 @@ def write() -> Iterator[None]:
     written.send(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
 
 
+def connected() -> sa.Connection:
+    """A connection to keep for many small transactions of plain statements, each within its `begin()`; to be closed.
+
+    What the session was reading ends: on SQLite a commit would wait for it.
+    """
+    db.session.rollback()
+    return db.engine.connect().execution_options(sqlite_begin="IMMEDIATE")
+
+
 def glance(statement: sa.Select[*tuple[Any, ...]], given: dict[str, Any]) -> tuple[Any, ...] | None:
     """The first row of a single statement, or None; outside of any transaction: nothing is begun and ended for it."""
     sqlite = db.engine.dialect.name == "sqlite"

@@ -19,10 +19,11 @@ import psycopg
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 
 from whatsnext import clock
 from whatsnext.calendars import timezone
-from whatsnext.db import database_now, db, whole, write, written
+from whatsnext.db import connected, database_now, db, was_in_the_way, whole, write, written
 from whatsnext.inbox import Inbox
 from whatsnext.mail import deliver, wire
 from whatsnext.models import JobRun, MessageState, RateLimit, SignedIn, SignInLink
@@ -155,12 +156,28 @@ def deliver_due(courier: wire.Courier, stopping: threading.Event | None = None) 
 
 def _deliver(claims: deque[deliver.Claim], courier: wire.Courier, stopping: threading.Event | None) -> int:
     """Each mail is sent outside of any transaction; what has gone is marked in the one that begins the next."""
-    number, gone, ready = 0, None, _written(claims)
+    ready = _written(claims)
+    with connected() as connection:
+        number, gone = _send(claims, ready, connection, courier, stopping)
+    if gone or claims:
+        whole(lambda: _end(gone, claims))
+    return number
+
+
+def _send(
+    claims: deque[deliver.Claim],
+    ready: dict[int, deliver.Ready],
+    connection: sa.Connection,
+    courier: wire.Courier,
+    stopping: threading.Event | None,
+) -> tuple[int, deliver.Claim | None]:
+    """Returns how many went out, and the last of them, not marked yet."""
+    number, gone = 0, None
     while claims and not (stopping and stopping.is_set()):
         claim = claims.popleft()
         last, gone = gone, None
         try:
-            parcel = _next(last, claim, ready.get(claim.id))
+            parcel = _next(connection, last, claim, ready.get(claim.id))
             if parcel is not None and _carry(claim, parcel, courier):
                 number, gone = number + 1, claim
         except wire.Unreachable as reason:
@@ -173,9 +190,7 @@ def _deliver(claims: deque[deliver.Claim], courier: wire.Courier, stopping: thre
         except Exception:
             log.exception("message %s could not be delivered", claim.id)
             _give_up_on(claim)
-    if gone or claims:
-        whole(lambda: _end(gone, claims))
-    return number
+    return number, gone
 
 
 def _written(claims: Collection[deliver.Claim]) -> dict[int, deliver.Ready]:
@@ -191,13 +206,17 @@ class _NotMarked(Exception):
     """The fault lies with the mail before, not with the one whose turn it is."""
 
 
-def _next(gone: deliver.Claim | None, claim: deliver.Claim, ready: deliver.Ready | None) -> wire.Parcel | None:
+def _next(
+    connection: sa.Connection, gone: deliver.Claim | None, claim: deliver.Claim, ready: deliver.Ready | None
+) -> wire.Parcel | None:
     """Mark the mail that has gone, if any, whatever becomes of the next one; then that. Raises _NotMarked."""
-    if gone is None:
-        return whole(lambda: _begin(claim, ready))
     try:
-        return whole(lambda: _mark_and_begin(gone, claim, ready))
+        if ready is not None and _begun(connection, gone, claim, ready):
+            return ready.parcel
+        return whole(lambda: _mark_and_prepare(gone, claim))
     except Exception:
+        if gone is None:
+            raise
         try:
             whole(lambda: deliver.sent(gone, clock.now()))
         except Exception as error:
@@ -205,15 +224,27 @@ def _next(gone: deliver.Claim | None, claim: deliver.Claim, ready: deliver.Ready
         raise
 
 
-def _mark_and_begin(gone: deliver.Claim, claim: deliver.Claim, ready: deliver.Ready | None) -> wire.Parcel | None:
-    deliver.sent(gone, clock.now())
-    return _begin(claim, ready)
+def _begun(connection: sa.Connection, gone: deliver.Claim | None, claim: deliver.Claim, ready: deliver.Ready) -> bool:
+    """Mark, and whether the next mail may go as it is written already; if another transaction was in the way, neither.
+
+    What was marked stays so if the next one may not go.
+    """
+    now = clock.now()
+    try:
+        with connection.begin():
+            if gone is not None:
+                deliver.mark_sent(connection, gone, now)
+            return deliver.begin(connection, claim, ready, now)
+    except OperationalError as error:
+        if not was_in_the_way(error):
+            raise
+        return False
 
 
-def _begin(claim: deliver.Claim, ready: deliver.Ready | None) -> wire.Parcel | None:
-    """The mail as it is written already, or looked at once more if anything has changed since."""
-    if ready is not None and deliver.begin(claim, ready, clock.now()):
-        return ready.parcel
+def _mark_and_prepare(gone: deliver.Claim | None, claim: deliver.Claim) -> wire.Parcel | None:
+    """The same for a mail that has to be looked at, or once more since something has changed."""
+    if gone is not None:
+        deliver.sent(gone, clock.now())
     return deliver.prepare(claim, clock.now())
 
 

@@ -7,7 +7,7 @@ calendar. Nothing here rests on an `assert`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -21,7 +21,7 @@ from whatsnext.calendars import texts, timezone
 
 PRODID = "-//What's NEXt//Invitations//EN"
 END = b"END:VCALENDAR\r\n"
-BEGIN_EVENT, END_EVENT = b"BEGIN:VEVENT\r\n", b"END:VEVENT\r\n"
+END_EVENT = b"END:VEVENT\r\n"
 PARTSTATS = frozenset({"NEEDS-ACTION", "ACCEPTED", "TENTATIVE", "DECLINED", "DELEGATED"})
 
 _OWN: dict[str, Any] = {
@@ -214,7 +214,8 @@ def _add_times(event: icalendar.Event, entry: Entry) -> None:
 def _vevent(entry: Entry, stamp: datetime, status: str) -> icalendar.Event:
     event = icalendar.Event()
     _add_common(event, entry, status)
-    _add_own(event, entry, stamp)
+    for name, value in _own(entry, stamp):
+        event.add(name, value)
     return event
 
 
@@ -236,20 +237,20 @@ def _add_common(event: icalendar.Event, entry: Entry, status: str) -> None:
         event.add("CATEGORIES", categories)
 
 
-def _add_own(event: icalendar.Event, entry: Entry, stamp: datetime) -> None:
+def _own(entry: Entry, stamp: datetime) -> Iterator[tuple[str, texts.Value]]:
     """What may differ from one attendee to the next."""
-    event.add("SEQUENCE", entry.sequence)
-    event.add("DTSTAMP", _utc("DTSTAMP", stamp))
+    yield "SEQUENCE", icalendar.vInt(entry.sequence)
+    yield "DTSTAMP", icalendar.vDatetime(_utc("DTSTAMP", stamp))
     if description := texts.lines(entry.description):
-        event.add("DESCRIPTION", _Text(description))
+        yield "DESCRIPTION", _Text(description)
     if location := texts.line(entry.location, ", "):
-        event.add("LOCATION", _Text(location))
+        yield "LOCATION", _Text(location)
     if entry.join_link:
         link = _uri(entry.join_link)
         link.params["VALUE"] = "URI"
-        event.add("CONFERENCE", link)
+        yield "CONFERENCE", link
     if entry.organiser_address or isinstance(entry, Invitation):
-        event.add("ORGANIZER", _organiser(entry))
+        yield "ORGANIZER", _organiser(entry)
 
 
 def _for_attendee(invitation: Invitation, stamp: datetime, status: str) -> bytes:
@@ -260,10 +261,9 @@ def _for_attendee(invitation: Invitation, stamp: datetime, status: str) -> bytes
     repeat = invitation.repeat
     times = (invitation.start, invitation.end, invitation.recurrence, *(repeat.left_out if repeat else ()))
     written = tuple((at.fold, str(at.tzinfo)) if at else None for at in times)
-    event = icalendar.Event()
-    _add_own(event, invitation, stamp)
-    event.add("ATTENDEE", _attendee(invitation))
-    return _common(replace(invitation, **_OWN), status, written) + texts.written(event).removeprefix(BEGIN_EVENT)
+    common = _common(replace(invitation, **_OWN), status, written)
+    own = [texts.content_line(name, value) for name, value in _own(invitation, stamp)]
+    return b"".join((common, *own, texts.content_line("ATTENDEE", _attendee(invitation)), END_EVENT))
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,8 @@ import re
 import icalendar
 
 LONGEST_LINE = 75
+Value = icalendar.vInt | icalendar.vDatetime | icalendar.vText | icalendar.vUri | icalendar.vCalAddress
+_ANY = icalendar.Component()
 _LINE_ENDS = re.compile("\r\n|[\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 
@@ -38,6 +40,11 @@ def folded(content_line: str) -> bytes:
         parts.append(octets[start:end])
         start, room = end, LONGEST_LINE - 1
     return b"\r\n ".join((*parts, octets[start:]))
+
+
+def content_line(name: str, value: Value) -> bytes:
+    """One property with its parameters, folded, with its line end."""
+    return folded(_ANY.content_line(name, value)) + b"\r\n"
 
 
 def written(component: icalendar.Component) -> bytes:

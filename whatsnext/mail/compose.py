@@ -16,7 +16,6 @@ from whatsnext import markdown
 from whatsnext.calendars.invitation import Invitation
 from whatsnext.i18n import gettext as _
 from whatsnext.i18n import language, speaking
-from whatsnext.links import external
 from whatsnext.mail import contexts, together
 from whatsnext.mail.kinds import KINDS, METHODS, MailKind
 from whatsnext.mail.mime import Letter
@@ -96,7 +95,7 @@ def invitation_of(message: Message) -> Invitation:
         summary=event.title if parts.regular(event) else parts.title(event, part),
         description=_description(message, own, link),
         location=_location(own, link),
-        url=external("public.event", slug=event.slug),
+        url=contexts.event_link(event),
         categories=(event.theme.name,) if event.theme else (),
         join_link=link or None,
         organiser_name=event.series.name,

@@ -85,7 +85,8 @@ def where(registration: Registration) -> str:
 
 def manage_link(registration: Registration) -> str:
     """The person's own page."""
-    return external("attendee.registration", key=_key(registration))
+    about = ("page", registration.id, i18n.language())
+    return together.once(about, lambda: external("attendee.registration", key=_key(registration)))
 
 
 def _key(registration: Registration) -> str:
@@ -108,9 +109,15 @@ def _talk(event: Event, part: EventPart | None) -> Context:
         "when": parts.when(event, part) if part else parts.whole(event),
         "parts": parts.lines(event),
         "brief": i18n.brief(starts_at, event.zone) if starts_at else "",
-        "event_link": external("public.event", slug=event.slug),
+        "event_link": event_link(event),
         "contact": _contact(series),
     }
+
+
+def event_link(event: Event) -> str:
+    """The page of the talk."""
+    about = ("event page", event.id, i18n.language())
+    return together.once(about, lambda: external("public.event", slug=event.slug))
 
 
 def _contact(series: Series) -> list[str]:
@@ -121,14 +128,14 @@ def _contact(series: Series) -> list[str]:
 def registration(message: Message, _now: datetime) -> Context:
     """A mail about one's own registration."""
     own = registration_of(message)
-    key, link = _key(own), mailed_link(message)
+    link = mailed_link(message)
     return {
         **talk(own.event, message.part),
         "where": where(own),
         "join_link": link,
         "dial_in": own.event.dial_in if link else "",
-        "manage_link": external("attendee.registration", key=key),
-        "cancel_link": external("attendee.cancel", key=key),
+        "manage_link": manage_link(own),
+        "cancel_link": external("attendee.cancel", key=_key(own)),
         "status": own.status.value,
         "place": waiting_list.place_in_line(own),
         "one_part": message.part is not None,

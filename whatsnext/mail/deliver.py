@@ -100,7 +100,7 @@ def write_all(claims: Collection[Claim], now: datetime) -> dict[int, Ready]:
     tries = {each.id: each.tries for each in claims}
     rows = db.session.scalars(_those(db.engine.dialect.name), {"ids": list(tries)}).all()
     mine = [row for row in rows if row.tries == tries[row.id] and row.registration_id]
-    ours = db.session.scalars(_whose(), {"ids": [row.registration_id for row in mine]}).all()
+    ours = db.session.scalars(_owners(db.engine.dialect.name), {"ids": [row.registration_id for row in mine]}).all()
     simple = {registration.id for registration in ours if not parts.several(registration.event)}
     ready = {}
     with db.session.no_autoflush, batch():
@@ -123,11 +123,10 @@ def _ready(message: Message) -> Ready:
     return Ready(parcel, rests_on, KINDS[message.kind].best_before(message))
 
 
-def begin(claimed: Claim, ready: Ready, now: datetime) -> bool:
+def begin(connection: sa.Connection, claimed: Claim, ready: Ready, now: datetime) -> bool:
     """Renew the lease, if the row is ours still and all that its mail rests on is as it was: then it may go."""
     if now >= ready.best_before:
         return False
-    connection = db.session.connection()
     given = {"claimed": claimed.id, "mine": claimed.tries, **ready.rests_on}
     return connection.execute(_begin(db.engine.dialect.name), given).rowcount == 1
 
@@ -209,6 +208,15 @@ def _ours(_dialect: str) -> sa.Select[Any]:
 
 
 @cache
+def _owners(_dialect: str) -> sa.Select[Any]:
+    """The registrations of a batch; their talk is mostly the same, so that it is read once and not with each."""
+    those = Registration.id.in_(sa.bindparam("ids", expanding=True))
+    rows = sa.select(Registration).where(those).options(joinedload(Registration.person, innerjoin=True))
+    lock = rows.with_for_update(skip_locked=True, key_share=True, of=Registration)
+    return lock.execution_options(populate_existing=True)
+
+
+@cache
 def _those(_dialect: str) -> sa.Select[Any]:
     """The rows of a batch that are lent to somebody, in the order in which they were owed."""
     those = (Message.id.in_(sa.bindparam("ids", expanding=True)), Message.state == MessageState.SENDING)
@@ -222,7 +230,7 @@ def _locked_registration(registration_id: int | None) -> Registration | None:
 
     Whom and what the mail is about is read along with it, and stays read as long as it is kept.
     """
-    return db.session.scalar(_whose(), {"ids": [registration_id]}) if registration_id is not None else None
+    return db.session.scalar(_whose(), {"id": registration_id}) if registration_id is not None else None
 
 
 @cache
@@ -233,8 +241,7 @@ def _whose() -> sa.Select[Any]:
         talk.joinedload(Event.theme),
         joinedload(Registration.person, innerjoin=True),
     )
-    those = Registration.id.in_(sa.bindparam("ids", expanding=True))
-    row = sa.select(Registration).where(those).options(*about)
+    row = sa.select(Registration).where(Registration.id == sa.bindparam("id")).options(*about)
     lock = row.with_for_update(skip_locked=True, key_share=True, of=Registration)
     return lock.execution_options(populate_existing=True)
 
@@ -287,15 +294,20 @@ def _reason(message: Message, now: datetime) -> tuple[MessageState, str] | None:
 
 def sent(claimed: Claim, now: datetime) -> bool:
     """The server took it. What was superseded, paused or resumed while it went out was sent all the same."""
-    return _mark(
-        claimed,
-        (MessageState.SENDING, MessageState.SUPERSEDED, MessageState.HELD, MessageState.OWED),
-        state=MessageState.SENT,
-        settled_at=now,
-        error="",
-        raw=None,
-        facts={},
-    )
+    return mark_sent(db.session.connection(), claimed, now)
+
+
+def mark_sent(connection: sa.Connection, claimed: Claim, now: datetime) -> bool:
+    """The same on a connection that is kept."""
+    return connection.execute(_SENT, {"claimed": claimed.id, "mine": claimed.tries, "settled_at": now}).rowcount == 1
+
+
+_UNDER_WAY = (MessageState.SENDING, MessageState.SUPERSEDED, MessageState.HELD, MessageState.OWED)
+_SENT = (
+    sa.update(Message)
+    .where(Message.id == sa.bindparam("claimed"), Message.tries == sa.bindparam("mine"), Message.state.in_(_UNDER_WAY))
+    .values(state=MessageState.SENT, error="", raw=None, facts={}, settled_at=sa.bindparam("settled_at"))
+)
 
 
 def failed(claimed: Claim, reason: str, now: datetime) -> bool:

@@ -79,9 +79,10 @@ def build(letter: Letter) -> bytes:
     else:
         method, calendar = letter.calendar
         kind = f'text/calendar; method="{method}"; charset="UTF-8";\r\n component="VEVENT"'
-        shapes.append(_part(kind, "base64", _base64(calendar)))
+        packed = _base64(calendar)
+        shapes.append(_part(kind, "base64", packed))
         file = 'application/ics\r\nContent-Disposition: attachment; filename="invite.ics"'
-        body = _multipart("mixed", [_multipart("alternative", shapes), _part(file, "base64", _base64(calendar))])
+        body = _multipart("mixed", [_multipart("alternative", shapes), _part(file, "base64", packed)])
     return "".join((*headers, "MIME-Version: 1.0\r\n", body)).encode("ascii")
 
 

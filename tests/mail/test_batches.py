@@ -1,0 +1,161 @@
+"""What is claimed together is written together, and begins only while all that it rests on is as it was."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from psycopg.errors import DeadlockDetected
+from sqlalchemy.exc import OperationalError
+
+from tests.factories import NOON, Make
+from tests.mail.worlds import change, owed, send_all, talk
+from tests.servers import MailServer
+from whatsnext import jobs
+from whatsnext.db import connected, db, write
+from whatsnext.mail import contexts, deliver
+from whatsnext.models import EventState, Kind, Message, MessageState, Status
+
+
+def batch() -> tuple[list[deliver.Claim], dict[int, deliver.Ready]]:
+    with write():
+        claims = deliver.claim()
+    with write():
+        return claims, deliver.write_all(claims, NOON)
+
+
+def begin(claimed: deliver.Claim, ready: deliver.Ready, now: Any = NOON) -> bool:
+    with connected() as connection, connection.begin():
+        return deliver.begin(connection, claimed, ready, now)
+
+
+def test_a_batch_is_written_at_once_and_each_mail_begins_alone(app: Flask, make: Make, smtp: MailServer) -> None:
+    event = talk(make)
+    messages = [owed(make, Kind.INVITATION, event=event) for _number in range(3)]
+    claims, ready = batch()
+    assert list(ready) == [message.id for message in messages]
+    rows = db.session.execute(sa.select(Message.raw.is_not(None), Message.begun).order_by(Message.id)).all()
+    assert [tuple(row) for row in rows] == [(True, False)] * 3
+    assert begin(claims[1], ready[claims[1].id])
+    rows = db.session.scalars(sa.select(Message.begun).order_by(Message.id)).all()
+    assert rows == [False, True, False]
+
+
+CHANGES: dict[str, Callable[[Message], None]] = {
+    "the place is given up": lambda m: change(m.registration, status=Status.CANCELLED),
+    "a newer one is owed": lambda m: change(m.registration, sequence=1),
+    "the talk is called off": lambda m: change(contexts.event_of(m), state=EventState.CANCELLED),
+    "the talk is changed": lambda m: change(contexts.event_of(m), version=contexts.event_of(m).version + 1),
+    "the talk is earlier": lambda m: change(contexts.event_of(m), ends_at=NOON + timedelta(minutes=1)),
+    "the address is blocked": lambda m: change(m.person, blocked_at=NOON),
+    "mails came back": lambda m: change(m.person, bounced_at=NOON),
+    "it is superseded": lambda m: change(m, state=MessageState.SUPERSEDED),
+    "it is paused": lambda m: change(m, state=MessageState.HELD),
+    "its lease has ended": lambda m: change(m, not_before=NOON - timedelta(days=1)),
+    "another worker has it": lambda m: change(m, tries=2),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_mail_does_not_begin_once_anything_that_it_rests_on_has_changed(app: Flask, make: Make, what: str) -> None:
+    message = owed(make, Kind.INVITATION)
+    (claimed,), ready = batch()
+    CHANGES[what](message)
+    assert not begin(claimed, ready[message.id])
+
+
+def test_a_mail_does_not_begin_when_it_is_too_late(app: Flask, make: Make) -> None:
+    message = owed(make, Kind.INVITATION)
+    (claimed,), ready = batch()
+    assert not begin(claimed, ready[message.id], contexts.event_of(message).ends_at)
+    assert begin(claimed, ready[message.id])
+
+
+def test_what_changed_in_the_middle_of_a_batch_is_looked_at_once_more(
+    app: Flask, make: Make, smtp: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The talk is touched, so all are looked at; one has given up the place, and hears nothing more."""
+    event = talk(make)
+    messages = [owed(make, Kind.INVITATION, event=event) for _number in range(3)]
+    written = deliver.write_all
+
+    def write_and_change(*args: Any) -> dict[int, deliver.Ready]:
+        ready = written(*args)
+        messages[1].registration.status = Status.CANCELLED  # type: ignore[union-attr]
+        event.version += 1
+        return ready
+
+    monkeypatch.setattr(deliver, "write_all", write_and_change)
+    assert send_all() == 2
+    states = db.session.scalars(sa.select(Message.state).order_by(Message.id)).all()
+    assert states == [MessageState.SENT, MessageState.SUPERSEDED, MessageState.SENT]
+    assert len(smtp.mails) == 2
+
+
+def test_one_that_cannot_be_written_stops_none_of_its_batch(
+    app: Flask, make: Make, smtp: MailServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = talk(make)
+    _first, broken, _last = (owed(make, Kind.INVITATION, event=event) for _number in range(3))
+    composed = deliver.compose
+
+    def fail_for_one(message: Message, now: Any) -> Any:
+        if message.id == broken.id:
+            raise ValueError("no such thing")
+        return composed(message, now)
+
+    monkeypatch.setattr(deliver, "compose", fail_for_one)
+    assert send_all() == 2
+    states = db.session.scalars(sa.select(Message.state).order_by(Message.id)).all()
+    assert states == [MessageState.SENT, MessageState.DEFERRED, MessageState.SENT]
+    assert "3 messages could not be written together" in caplog.text
+
+
+def test_one_that_meets_another_transaction_is_tried_again_at_once(
+    app: Flask, make: Make, smtp: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owed(make, Kind.INVITATION)
+
+    def meet(*_args: Any) -> bool:
+        raise OperationalError("UPDATE message", {}, DeadlockDetected())
+
+    monkeypatch.setattr(deliver, "begin", meet)
+    assert send_all() == 1
+    assert db.session.scalar(sa.select(Message.state)) is MessageState.SENT
+
+
+def test_a_worker_that_is_killed_leaves_only_the_mail_that_has_begun_behind(app: Flask, make: Make) -> None:
+    event = talk(make)
+    messages = [owed(make, Kind.INVITATION, event=event) for _number in range(3)]
+    claims, ready = batch()
+    assert begin(claims[0], ready[messages[0].id])
+    with write():
+        assert deliver.free_what_was_not_begun() == 2
+    db.session.rollback()
+    states = db.session.scalars(sa.select(Message.state).order_by(Message.id)).all()
+    assert states == [MessageState.SENDING, MessageState.OWED, MessageState.OWED]
+    assert not begin(claims[1], ready[messages[1].id]), "whoever lives after all finds that it is not theirs"
+
+
+def test_what_goes_out_are_the_bytes_that_were_kept(app: Flask, make: Make, smtp: MailServer) -> None:
+    message = owed(make, Kind.INVITATION)
+    (claimed,), ready = batch()
+    kept = db.session.scalar(sa.select(Message.raw))
+    with write():
+        deliver.give_back([claimed])
+    assert ready[message.id].parcel.raw == kept
+    assert send_all() == 1
+    (mail,) = smtp.mails
+    assert mail.raw.replace(b"\n", b"\r\n") if b"\r\n" not in mail.raw else mail.raw == kept
+
+
+def test_courses_and_mails_to_followers_are_written_alone(app: Flask, make: Make) -> None:
+    for kind in (Kind.PART_CANCELLATION, Kind.NEWS, Kind.SIGN_IN):
+        owed(make, kind)
+    claims, ready = batch()
+    assert len(claims) == 3
+    assert ready == {}
+    with write():
+        assert [jobs.deliver.prepare(each, NOON) is not None for each in claims] == [True, True, True]

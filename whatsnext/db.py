@@ -155,6 +155,11 @@ def write() -> Iterator[None]:
     written.send(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
 
 
+def plain(statement: sa.Executable, given: dict[str, Any]) -> sa.CursorResult[*tuple[Any, ...]]:
+    """Execute a statement on columns in the session's transaction, past its objects: none is looked through or read."""
+    return db.session.connection().execute(statement, given)
+
+
 def connected() -> sa.Connection:
     """A connection to keep for many small transactions of plain statements, each within its `begin()`; to be closed.
 

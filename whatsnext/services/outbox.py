@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from flask import current_app
 
 from whatsnext import tokens
-from whatsnext.db import db
+from whatsnext.db import db, plain
 from whatsnext.errors import NotFound
 from whatsnext.models import (
     UNSETTLED,
@@ -212,12 +212,13 @@ def _owe_within_limits(
     since = {"an_hour_ago": now - timedelta(hours=1), "a_day_ago": now - timedelta(days=1)}
     given = {"person": owner.id, "most": brake if unproved else 0, **since}
     side_by_side = db.engine.dialect.name == "postgresql"  # on SQLite one writes at a time
+    db.session.flush()
     if side_by_side:
-        db.session.execute(_ONE_AT_A_TIME, given)
-    in_an_hour, in_a_day, to_new = db.session.execute(_OWED_LATELY, given).one()
+        plain(_ONE_AT_A_TIME, given)
+    in_an_hour, in_a_day, to_new = plain(_OWED_LATELY, given).one()
     if side_by_side and unproved and brake - NEAR_THE_BRAKE <= to_new < brake:
         db.session.execute(sa.select(sa.func.pg_advisory_xact_lock(BRAKE_LOCK)))
-        in_an_hour, in_a_day, to_new = db.session.execute(_OWED_LATELY, given).one()
+        in_an_hour, in_a_day, to_new = plain(_OWED_LATELY, given).one()
     if in_an_hour >= an_hour or in_a_day >= a_day:
         return
     if replacing is not None:
@@ -226,7 +227,7 @@ def _owe_within_limits(
     mail = row(
         kind, now, event, person_id=owner.id, recipient=owner.email, unproved=unproved, **{**about, "state": state}
     )
-    db.session.execute(_OWE, mail)
+    plain(_OWE, mail)
 
 
 def supersede(registration: Registration, kinds: Collection[Kind], now: datetime) -> list[Unsent]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import current_app
 
 from whatsnext import text, tokens
-from whatsnext.db import db
+from whatsnext.db import db, plain
 from whatsnext.errors import (
     EventCancelled,
     EventFull,
@@ -334,7 +334,7 @@ def _register(
     said: dict[str, Any] = {
         "mode": wish.mode,
         "status": Status.HELD if holds_it else Status.WAITING,
-        "arrival": waiting_list.next_arrival(event),
+        "arrival": (waiting_list.next_arrival if proved else waiting_list.take_number)(event),
         **_typed(wish, now),
         "network": wish.network,
         "created_at": now,
@@ -343,8 +343,6 @@ def _register(
     }
     if holds_it:
         said["held_at"] = now
-    if not proved:
-        waiting_list.touch(event)  # writes the event, its last number and its version, once
     registration_id, ref = _anew(old, said) if old else _first(event, person, said)
     if proved:
         registration = db.session.get_one(Registration, registration_id)
@@ -392,7 +390,8 @@ def _first(event: Event, person: Person, said: dict[str, Any]) -> tuple[int, str
     """A row for someone new at this talk; its ref and reply token never change. Returns its id and ref."""
     ref, reply_token = tokens.random_base32(), tokens.random_base32()
     row = {"ref": ref, "reply_token": reply_token, "event_id": event.id, "person_id": person.id, **said}
-    return db.session.execute(_REGISTER, row).scalar_one(), ref
+    registration_id: int = plain(_REGISTER, row).scalar_one()
+    return registration_id, ref
 
 
 def _is_next_with_place(registration: Registration) -> bool:

@@ -212,9 +212,12 @@ def test_mails_go_on_by_themselves_after_the_database_was_restarted(
 def owe(number: int) -> None:
     make = Make()
     with write():
-        person = make.person()
-        for _each in range(number):
-            make.message(Kind.SIGN_IN, person, facts={"link_token": "x", "code": "y"})
+        person, event = make.person(), make.event(places_on_site=number)
+        for each in range(number):  # half of them are written in batches
+            if each % 2:
+                make.message(Kind.INVITATION, make.registration(event), sequence=0)
+            else:
+                make.message(Kind.SIGN_IN, person, facts={"link_token": "x", "code": "y"})
     db.session.rollback()
 
 

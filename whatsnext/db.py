@@ -24,7 +24,7 @@ from blinker import Signal
 from flask import Flask, current_app, g
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
 from whatsnext import clock
@@ -38,6 +38,8 @@ PATIENCE = 30_000
 whoever has waited longest, so the unlucky ones of a crowd wait much longer than the others."""
 MILLISECONDS = {"statement_timeout": 30_000, "lock_timeout": 15_000, "idle_in_transaction_session_timeout": 60_000}
 
+IDLE = 0.1
+"""Seconds after which a connection to PostgreSQL may have lost its server."""
 WHOLE_TRIES = 3
 GIVEN_UP = ("40001", "40P01")
 """SQLSTATE of a serialisation failure and of a deadlock."""
@@ -71,6 +73,8 @@ def init_app(app: Flask, url: str, *, wal_backported: bool) -> None:
             _prepare_sqlite(db.engine, wal_backported=wal_backported)
         else:
             event.listen(db.engine, "first_connect", _refuse_unsafe_postgresql)
+            event.listen(db.engine, "checkin", _note_when)
+            event.listen(db.engine, "checkout", _refuse_dead)
 
 
 def _engine_options(url: str) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def _engine_options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {"hide_parameters": True, "connect_args": {"timeout": PATIENCE / 1000}}
     options = " ".join(f"-c {name}={value}" for name, value in MILLISECONDS.items())
-    pool = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 4}
+    pool = {"pool_size": 8, "max_overflow": 4}
     return {"hide_parameters": True, **pool, "connect_args": {"options": options}}
 
 
@@ -111,6 +115,25 @@ def _refuse_unsafe_postgresql(connection: Any, _record: object) -> None:
         if value == "off" and not allowed:
             raise SettingRefused(f"DATABASE_URL: the PostgreSQL server has {name}=off and may lose what it confirmed")
     connection.rollback()  # whoever asked for this connection gets it outside of any transaction
+
+
+def _note_when(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _refuse_dead(connection: Any, record: Any, _proxy: Any) -> None:
+    """Ask whether the server still knows a connection that nobody has used for a moment; if not, all are made anew.
+
+    A restart takes longer than the moment, so none fails a request; asking each time cost every page a round trip.
+    """
+    if time.monotonic() - record.info.get("used", 0.0) < IDLE:
+        return
+    try:
+        db.engine.dialect.do_ping(connection)
+    except db.engine.dialect.loaded_dbapi.Error as error:
+        if db.engine.dialect.is_disconnect(error, connection, None):
+            raise InvalidatePoolError from error
+        raise
 
 
 def database_now() -> datetime:

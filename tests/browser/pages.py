@@ -12,7 +12,7 @@ from whatsnext.db import db, write
 from whatsnext.mail import maildir
 from whatsnext.mail.wire import Courier
 from whatsnext.models import Event, Follow, Incoming, IncomingState, Mailing, Person, Reason, Registration, Status
-from whatsnext.services import blocking, events, follows, mailings, recipients, registrations, rescheduling, signup
+from whatsnext.services import blocking, events, follows, mailings, recipients, registrations, rescheduling
 from whatsnext.services.drafts import Draft
 from whatsnext.services.mailings import Words
 from whatsnext.services.participants import Search
@@ -111,7 +111,7 @@ def _attendee(world: World) -> None:
         "details": links["confirmed"] + "/change",
         "new link": links["confirmed"] + "/new-link",
         "again": links["confirmed"] + "/resend-invitation",
-        "confirm": f"/confirm/{signup.confirm_token(held)}",
+        "confirm": f"/confirm/{registrations.confirm_token(held)}",
         "check your mail": f"/events/{full.slug}/check-your-mail?seal={seal}",
         "no more mails": f"/no-more-mails/{blocking.token(held.person, clock.now())}",
         "confirm to follow": f"/follow/{follows.confirm_token(_follow(held.person, 'blockchain'))}",

@@ -20,7 +20,7 @@ from tests.pages import Page
 from whatsnext import clock
 from whatsnext.db import db, write
 from whatsnext.models import Event, Kind, Message, Person, Registration, Status
-from whatsnext.services import holds, rescheduling, signup
+from whatsnext.services import holds, registrations, rescheduling
 from whatsnext.services.drafts import Draft
 
 pytestmark = pytest.mark.load
@@ -224,7 +224,7 @@ def mailed_link(app, person):
     """The path in the mail that asks to confirm."""
     with app.app_context():
         mine = db.session.scalars(sa.select(Registration).join(Person).where(Person.email == person.email)).one()
-        path = f"/confirm/{signup.confirm_token(mine)}"
+        path = f"/confirm/{registrations.confirm_token(mine)}"
         db.session.remove()
     return path
 

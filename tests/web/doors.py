@@ -10,7 +10,7 @@ from tests.pages import Form, Page
 from whatsnext import tokens
 from whatsnext.db import write
 from whatsnext.models import Person, Status
-from whatsnext.services import blocking, follows, registrations, signin, signup
+from whatsnext.services import blocking, follows, registrations, signin
 from whatsnext.tokens import Purpose
 
 ASKED = "a" * 43
@@ -117,7 +117,7 @@ def _public(held: Any, offered: Any) -> dict[str, Door]:
     until, asked = NOON + timedelta(hours=1), NOON - timedelta(minutes=2)
     sealed = [held.ref, "x…y@behoerde.example", until.timestamp(), asked.timestamp(), False]
     seal = tokens.sign(Purpose.CHECK_MAIL, sealed, until)
-    confirm, offer = f"/confirm/{signup.confirm_token(held)}", f"/offer/{registrations.offer_token(offered)}"
+    confirm, offer = f"/confirm/{registrations.confirm_token(held)}", f"/offer/{registrations.offer_token(offered)}"
     block = f"/no-more-mails/{blocking.token(held.person, NOON)}"
     wish = {"name": "Kim Muster", "email": "kim@behoerde.example", "agency": "Stadt Köln", "mode": "on_site"}
     needs = {"needs": "Gebärdensprache", "needs_consent": "y"}

@@ -34,7 +34,7 @@ def held(make):
 
 @pytest.fixture
 def link(held):
-    return f"/confirm/{signup.confirm_token(held)}"
+    return f"/confirm/{registrations.confirm_token(held)}"
 
 
 def test_the_asking_browser_needs_one_press(held, link, client, owed):
@@ -111,7 +111,7 @@ def test_new_link_ends_the_confirm_link_too(held, link, client, app):
 
 @pytest.mark.parametrize("change", [lambda t: t[:-1], lambda t: "x" + t, lambda t: t.replace(".", "")])
 def test_a_forged_link_is_a_designed_page(held, client, change):
-    page = client.page(f"/confirm/{change(signup.confirm_token(held))}")
+    page = client.page(f"/confirm/{change(registrations.confirm_token(held))}")
     assert page.status == 400
     assert "Termine" in page.text
 
@@ -212,7 +212,7 @@ def test_whoever_confirms_into_the_line_is_told_so_and_not_of_a_place(make, clie
     talk = make.event(places_on_site=1)
     make.registration(talk)
     waiting = make.registration(talk, Status.WAITING, proved=False)
-    path = f"/confirm/{signup.confirm_token(waiting)}"
+    path = f"/confirm/{registrations.confirm_token(waiting)}"
     answer = client.submit(path, {"choice": "yes"}, form=path)
     text = client.page(answer.location).text
     assert ("Sie stehen auf der Warteliste." in text, "Ihre Anmeldung ist bestätigt." in text) == (True, False)
@@ -222,7 +222,7 @@ def test_whoever_will_wait_reads_so_before_confirming(client, make):
     talk = make.event(places_on_site=1)
     make.registration(talk)
     waiting = make.registration(talk, Status.WAITING, proved=False, browser=tokens.digest(SECRET))
-    page = asking(client).page(f"/confirm/{signup.confirm_token(waiting)}")
+    page = asking(client).page(f"/confirm/{registrations.confirm_token(waiting)}")
     assert "Alle Plätze sind belegt. Sie kommen auf die Warteliste" in page.text
 
 

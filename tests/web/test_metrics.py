@@ -15,7 +15,7 @@ from tests.mail.worlds import owed as one_owed
 from whatsnext import logs
 from whatsnext.db import write
 from whatsnext.models import JobRun, Kind, MessageState, Status
-from whatsnext.services import delivery, signup
+from whatsnext.services import delivery, registrations
 from whatsnext.web.ops import health
 
 TOKEN = "a token that is long enough"
@@ -148,7 +148,7 @@ def test_a_whole_sign_up_leaves_nothing_personal_in_the_log(make_app, make, sent
 def one_token(make, event):
     held = make.registration(event, Status.HELD)
 
-    return signup.confirm_token(held)
+    return registrations.confirm_token(held)
 
 
 def test_each_request_is_one_line_of_json_with_its_number(make_app, make, written):

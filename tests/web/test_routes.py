@@ -11,7 +11,7 @@ from tests.factories import NOON
 from whatsnext.db import Base, db, write
 from whatsnext.models import Incoming, IncomingState, Kind, Mailing, Person, Reason, Status
 from whatsnext.permissions import Role
-from whatsnext.services import blocking, feeds, follows, registrations, signin, signup
+from whatsnext.services import blocking, feeds, follows, registrations, signin
 
 EVERYONE = {
     "account.erased",
@@ -208,7 +208,7 @@ def world(make):
     )
     links = {
         "account.sign_in_link": token,
-        "public.confirm": signup.confirm_token(held),
+        "public.confirm": registrations.confirm_token(held),
         "public.offer": registrations.offer_token(offered),
         "public.block": blocking.token(grace, NOON),
         "public.follow_confirm": follows.confirm_token(asked),

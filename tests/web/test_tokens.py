@@ -13,7 +13,7 @@ from tests.web.test_routes import address, world  # noqa: F401 (the world is a f
 from whatsnext import text, tokens
 from whatsnext.db import db, write
 from whatsnext.models import Kind, Message, Person, Status
-from whatsnext.services import blocking, follows, registrations, signin, signup
+from whatsnext.services import blocking, follows, registrations, signin
 from whatsnext.services.recipients import Act, Choice, choose, seal
 from whatsnext.tokens import Purpose
 
@@ -38,7 +38,7 @@ def keys(make):
     until = NOON + signin.LINK_LIFE
     sealed = [held.ref, "x…y@behoerde.example", until.timestamp(), NOON.timestamp(), False]
     return talk, {
-        Purpose.CONFIRM: signup.confirm_token(held),
+        Purpose.CONFIRM: registrations.confirm_token(held),
         Purpose.MANAGE: registrations.manage_token(mine),
         Purpose.CHECK_MAIL: tokens.sign(Purpose.CHECK_MAIL, sealed, until),
         Purpose.OFFER: registrations.offer_token(offered),

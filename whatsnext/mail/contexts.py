@@ -31,7 +31,7 @@ from whatsnext.models import (
     Status,
     Theme,
 )
-from whatsnext.services import blocking, differences, follows, parts, registrations, signup, waiting_list
+from whatsnext.services import blocking, differences, follows, parts, registrations, waiting_list
 
 Context = dict[str, Any]
 
@@ -153,7 +153,7 @@ def confirmation_request(message: Message, now: datetime) -> Context:
         "where": where(own),
         "until": i18n.moment(own.hold_ends_at, own.event.zone),
         "waiting": own.status is Status.WAITING,
-        "confirm_link": external("public.confirm", token=signup.confirm_token(own)),
+        "confirm_link": external("public.confirm", token=registrations.confirm_token(own)),
         "block_link": external("public.block", token=blocking.token(own.person, now)),
     }
 

@@ -57,6 +57,11 @@ class MessageState(StrEnum):
 UNSETTLED = (MessageState.OWED, MessageState.SENDING, MessageState.DEFERRED, MessageState.HELD)
 
 
+def _partly(name: str, *columns: str, where: str, sqlite: str = "") -> sa.Index:
+    """An index over the rows that are looked up by it; thousands of mails are owed at once, and each index costs."""
+    return sa.Index(name, *columns, sqlite_where=sa.text(sqlite or where), postgresql_where=sa.text(where))
+
+
 class Message(Base):
     """One mail owed to one address, in the transaction that caused it.
 
@@ -74,14 +79,10 @@ class Message(Base):
         sa.Index("ix_message_registration", "registration_id", "state"),
         sa.Index("ix_message_event", "event_id", "state"),
         sa.Index("ix_message_recent", "person_id", "created_at"),
-        sa.Index("ix_message_unproved", "unproved", "created_at"),
-        sa.Index(
-            "ix_message_settled",
-            "state",
-            "settled_at",
-            sqlite_where=sa.text("settled_at IS NOT NULL"),
-            postgresql_where=sa.text("settled_at IS NOT NULL"),
-        ),
+        _partly("ix_message_unproved", "created_at", where="unproved", sqlite="unproved = 1"),
+        _partly("ix_message_settled", "state", "settled_at", where="settled_at IS NOT NULL"),
+        _partly("ix_message_part_id", "part_id", where="part_id IS NOT NULL"),
+        _partly("ix_message_mailing_id", "mailing_id", where="mailing_id IS NOT NULL"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[Kind] = mapped_column(choice(Kind))
@@ -89,8 +90,8 @@ class Message(Base):
     person_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
     registration_id: Mapped[int | None] = mapped_column(sa.ForeignKey("registration.id"))
     event_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event.id"))
-    part_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event_part.id"), index=True)
-    mailing_id: Mapped[int | None] = mapped_column(sa.ForeignKey("mailing.id"), index=True)
+    part_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event_part.id"))
+    mailing_id: Mapped[int | None] = mapped_column(sa.ForeignKey("mailing.id"))
     follow_id: Mapped[int | None]
     recipient: Mapped[str] = mapped_column(
         sa.String(254), info=personal("to deliver the mail", "organisers and operators", "as long as the person")

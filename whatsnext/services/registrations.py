@@ -16,6 +16,7 @@ from whatsnext.errors import (
     LineIsOver,
     LinkExpired,
     LinkInvalid,
+    LinkUsed,
     ModeNotOffered,
     NotFound,
     OfferLapsed,
@@ -65,6 +66,24 @@ def by_offer_token(token: str, now: datetime) -> Registration:
     registration = db.session.get(Registration, registration_id)
     if registration is None or registration.arrival != arrival:
         raise LinkInvalid
+    return registration
+
+
+def confirm_token(registration: Registration) -> str:
+    """The token of the link that proves the address; the hold's end is kept in the database, not in it."""
+    event = registration.event
+    ends = event.ends_at or registration.created_at + timedelta(days=365)
+    return tokens.sign(Purpose.CONFIRM, [registration.id, registration.arrival], ends)
+
+
+def by_confirm_token(token: str, now: datetime) -> Registration:
+    """The registration behind a confirm link; reads. Raises LinkInvalid, LinkExpired, LinkUsed (signed up anew)."""
+    registration_id, arrival = tokens.read(Purpose.CONFIRM, token, now)
+    registration = db.session.get(Registration, registration_id)
+    if registration is None:
+        raise LinkInvalid
+    if registration.arrival != arrival:
+        raise LinkUsed
     return registration
 
 

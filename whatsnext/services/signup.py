@@ -17,8 +17,6 @@ from whatsnext.errors import (
     EventFull,
     EventOver,
     HoldExpired,
-    LinkInvalid,
-    LinkUsed,
     ModeNotOffered,
     NotFound,
     RegistrationClosed,
@@ -26,7 +24,6 @@ from whatsnext.errors import (
 )
 from whatsnext.models import Event, EventState, Kind, Message, Mode, Person, Registration, Status
 from whatsnext.services import holds, invitations, outbox, people, waiting_list
-from whatsnext.tokens import Purpose
 
 ACTIVE = (Status.HELD, Status.WAITING, Status.OFFERED, Status.CONFIRMED)
 RESEND_AFTER = timedelta(minutes=1)
@@ -91,7 +88,8 @@ def sign_up(slug: str, wish: Wish, person: Person | None, now: datetime) -> Rece
         raise ModeNotOffered
     email = person.email if person else wish.email
     until = now + _hold_time()
-    owner, registration = (person, _existing(event, person)) if person else _owner(event, email, wish.language, now)
+    made = None if person else people.make_new(email, wish.language, now)
+    owner, registration = (made, None) if made else _known(event, person, email)
     if registration and wish.key and registration.form_key == wish.key and registration.status in ACTIVE:
         return Receipt(registration.ref, text.masked(email), until, registration.proved_at is not None and bool(person))
     if registration and registration.status in ACTIVE and hold_is_over(registration, now):
@@ -105,7 +103,8 @@ def sign_up(slug: str, wish: Wish, person: Person | None, now: datetime) -> Rece
         _again(registration, wish, now, place=place, signed_in=person is not None)
         ref = registration.ref
     else:
-        ref = _register(event, owner, registration, wish, now, place=place, proved=person is not None)
+        about = {"place": place, "proved": person is not None, "made": made is not None}
+        ref = _register(event, owner, registration, wish, now, **about)
     return Receipt(ref, text.masked(email), until, proved=person is not None)
 
 
@@ -120,24 +119,6 @@ def resend(ref: str, now: datetime) -> None:
     )
     if db.session.scalar(recent.limit(1)) is None:
         outbox.owe_unproved(kind, now, registration)
-
-
-def confirm_token(registration: Registration) -> str:
-    """The token of the link that proves the address; the hold's end is kept in the database, not in it."""
-    event = registration.event
-    ends = event.ends_at or registration.created_at + timedelta(days=365)
-    return tokens.sign(Purpose.CONFIRM, [registration.id, registration.arrival], ends)
-
-
-def by_confirm_token(token: str, now: datetime) -> Registration:
-    """The registration behind a confirm link; reads. Raises LinkInvalid, LinkExpired, LinkUsed (signed up anew)."""
-    registration_id, arrival = tokens.read(Purpose.CONFIRM, token, now)
-    registration = db.session.get(Registration, registration_id)
-    if registration is None:
-        raise LinkInvalid
-    if registration.arrival != arrival:
-        raise LinkUsed
-    return registration
 
 
 def hold_is_over(registration: Registration, now: datetime) -> bool:
@@ -281,14 +262,10 @@ def _holds(registration: Registration | None, mode: Mode) -> bool:
     )
 
 
-def _existing(event: Event, person: Person) -> Registration | None:
-    return db.session.scalar(_MINE, {"event": event.id, "person": person.id})
-
-
-def _owner(event: Event, email: str, language: str, now: datetime) -> tuple[Person, Registration | None]:
-    """The person with this address, and what they have at this talk; of somebody new only the person is made."""
-    if made := people.make_new(email, language, now):
-        return made, None
+def _known(event: Event, person: Person | None, email: str) -> tuple[Person, Registration | None]:
+    """Who is signed in, or the person with this address, and what they have at this talk."""
+    if person is not None:
+        return person, db.session.scalar(_MINE, {"event": event.id, "person": person.id})
     owner, registration = db.session.execute(_THEIRS, {"event": event.id, "email": email}).one()
     return owner, registration
 
@@ -326,7 +303,15 @@ def _correct(registration: Registration, wish: Wish, now: datetime, *, place: bo
 
 
 def _register(
-    event: Event, person: Person, old: Registration | None, wish: Wish, now: datetime, *, place: bool, proved: bool
+    event: Event,
+    person: Person,
+    old: Registration | None,
+    wish: Wish,
+    now: datetime,
+    *,
+    place: bool,
+    proved: bool,
+    made: bool,
 ) -> str:
     """A new row, or the old one used again. Returns its ref. The new one is read only where more is to be done."""
     may_hold = place and not proved and (old is None or waiting_list.may_hold(old, now))
@@ -350,7 +335,7 @@ def _register(
         db.session.flush()
         settle(registration, now)
     else:
-        about = {"language": wish.language, "best_before": said["hold_ends_at"]}
+        about = {"language": wish.language, "best_before": said["hold_ends_at"], "made": made}
         outbox.ask_to_confirm(registration_id, person, event, now, **about)
     return ref
 
@@ -390,8 +375,7 @@ def _first(event: Event, person: Person, said: dict[str, Any]) -> tuple[int, str
     """A row for someone new at this talk; its ref and reply token never change. Returns its id and ref."""
     ref, reply_token = tokens.random_base32(), tokens.random_base32()
     row = {"ref": ref, "reply_token": reply_token, "event_id": event.id, "person_id": person.id, **said}
-    registration_id: int = plain(_REGISTER, row).scalar_one()
-    return registration_id, ref
+    return plain(_REGISTER, row).scalar_one(), ref
 
 
 def _is_next_with_place(registration: Registration) -> bool:

@@ -13,7 +13,7 @@ from tests.pages import Page
 from whatsnext.db import db, write
 from whatsnext.inbox import Clerk
 from whatsnext.models import PartStat, Registration, Status
-from whatsnext.services import registrations, signup
+from whatsnext.services import registrations
 
 OLD, NEW = "the key that was lost, long enough to be one", "the key that came after it, long enough as well"
 
@@ -25,7 +25,7 @@ def test_without_the_old_key_links_explain_themselves_and_calendars_are_still_un
     mine, held = make.registration(talk), make.registration(talk, Status.HELD)
     known = invited(mine)
     with make_app(secret_key=OLD).app_context():
-        links = [f"/registrations/{registrations.manage_token(mine)}", f"/confirm/{signup.confirm_token(held)}"]
+        links = [f"/registrations/{registrations.manage_token(mine)}", f"/confirm/{registrations.confirm_token(held)}"]
     visitor = make_app(secret_key=NEW).test_client()
     for link in links:
         page = Page(visitor.get(link))
@@ -42,7 +42,7 @@ def test_without_the_old_key_links_explain_themselves_and_calendars_are_still_un
 def test_with_the_old_key_kept_as_a_fallback_old_links_still_work(make: Make, make_app: Callable[..., Flask]) -> None:
     held = make.registration(make.event(places_on_site=5), Status.HELD)
     with make_app(secret_key=OLD).app_context():
-        link = f"/confirm/{signup.confirm_token(held)}"
+        link = f"/confirm/{registrations.confirm_token(held)}"
     visitor = make_app(secret_key=NEW, secret_key_fallbacks=(OLD,)).test_client()
     assert visitor.submit(link, {"choice": "yes"}).status_code == 303
     with write():

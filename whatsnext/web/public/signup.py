@@ -165,7 +165,7 @@ def _check_mail(slug: str, seal: str, form: ResendForm) -> ResponseReturnValue:
 @bp.route("/confirm/<token>", methods=["GET", "POST"])
 def confirm(token: str) -> ResponseReturnValue:
     """The page behind the link that proves the address."""
-    registration = signup.by_confirm_token(token, clock.now())
+    registration = registrations.by_confirm_token(token, clock.now())
     if registration.proved_at is not None:
         return _known_already(registration)
     form = ChoiceForm()

@@ -52,7 +52,7 @@ def _attend(ids: list[int], people: int) -> int:
 
 
 def _catch_up() -> None:
-    """PostgreSQL's next ids, and what its autovacuum does after a while, which would be measured; SQLite has neither."""
+    """PostgreSQL's next ids, and what its autovacuum would do while pages are measured; SQLite has neither."""
     if db.engine.dialect.name != "postgresql":
         return
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

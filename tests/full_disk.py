@@ -1,35 +1,69 @@
-"""Sign-ups on a file system of 20 MB that fills up; prints what was counted. Started by test_database_away.py.
+"""Sign-ups on a small file system that fills up; prints what was counted. Started by test_database_away.py.
 
 `unshare --mount` has given this process mounts of its own, so nobody else meets the small file system.
 """
 
+import contextlib
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
+from tests import servers
 from tests.databases import Database
 from tests.factories import Make
 from tests.test_database_away import rows, sign_up
-from whatsnext.db import db, upgrade
+from whatsnext.db import db, upgrade, write
 
-MEGABYTES = 20
+MEGABYTES = {"sqlite": 20, "postgresql": 160}
+CHECK = {
+    "sqlite": "PRAGMA integrity_check",
+    "postgresql": "SELECT CASE WHEN count(bt_index_check(index.oid, true)) > 20 THEN 'ok' ELSE 'too few' END"
+    " FROM pg_class AS index JOIN pg_am ON pg_am.oid = index.relam AND pg_am.amname = 'btree'"
+    " WHERE index.relkind = 'i' AND index.relnamespace = 'public'::regnamespace",
+}
+"""PostgreSQL: every index, and that it holds each row; fails where one does not."""
 LEFT = 200_000
 """Bytes that are still free when people begin to sign up."""
 
 
-def main(folder: Path) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "none", str(folder)], check=True)
-    database = Database("sqlite", f"sqlite:///{folder}/whatsnext.db", folder, mail_port=9)
+def main(folder: Path, kind: str) -> None:
+    size = f"size={MEGABYTES[kind]}m,mode=777"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "none", str(folder)], check=True)
+    tempfile.tempdir = str(folder)
+    with contextlib.ExitStack() as running:
+        cluster = running.enter_context(servers.postgresql_to_stop()) if kind == "postgresql" else None
+        url = cluster.url if cluster else f"sqlite:///{folder}/whatsnext.db"
+        counted = _sign_ups(Database(kind, url, folder, mail_port=9), folder / "filler", _restart(cluster))
+        sys.stdout.write(json.dumps(counted))
+
+
+def _restart(cluster: servers.Cluster | None) -> Callable[[], None]:
+    """PostgreSQL stops and starts, so that it has to read what it wrote."""
+
+    def restart() -> None:
+        if cluster:
+            cluster.stop()
+            cluster.start()
+
+    return restart
+
+
+def _sign_ups(database: Database, filler: Path, restart: Callable[[], None]) -> dict[str, Any]:
     app = database.create_app(exit_networks=("127.0.0.0/8",), new_address_mails_per_hour=100_000)
     upgrade(app)
     with app.app_context():
+        if database.kind == "postgresql":
+            with write():
+                db.session.execute(sa.text("CREATE EXTENSION amcheck"))
         path = f"/events/{Make().event(places_on_site=5000).slug}"
         client = app.test_client()
-        filler = folder / "filler"
-        fill(filler)
+        _fill(filler)
         told = 0
         while (status := sign_up(client, path, told).status_code) == 303:
             told += 1
@@ -37,13 +71,16 @@ def main(folder: Path) -> None:
         shown = client.get(path).status_code
         filler.unlink()
         after = sign_up(client, path, told).status_code
+        restart()
         kept_after, _mails = rows()
-        whole = db.session.execute(sa.text("PRAGMA integrity_check")).scalar_one()
+        check = db.session.execute(sa.text(CHECK[database.kind])).scalar_one()
+        db.session.rollback()
+        db.engine.dispose()
     counted = {"told": told, "kept": kept, "mails": mails, "kept_after": kept_after}
-    sys.stdout.write(json.dumps(counted | {"full": status, "page": shown, "after": after, "check": whole}))
+    return counted | {"full": status, "page": shown, "after": after, "check": check}
 
 
-def fill(file: Path) -> None:
+def _fill(file: Path) -> None:
     """Take what is free, then give a little back."""
     with file.open("wb", buffering=0) as filler:
         try:
@@ -54,4 +91,4 @@ def fill(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

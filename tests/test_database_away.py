@@ -295,12 +295,14 @@ def test_while_the_disk_is_full_writes_are_refused_whole_and_reads_go_on(
     assert rows() == (signed_up + 1, signed_up + 1)
 
 
-def test_on_a_file_system_that_is_full_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
-    """A real one, of SQLite; making one of our own is a right that some machines do not give."""
-    alone = ["unshare", "--map-root-user", "--mount"]
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_on_a_file_system_that_is_full_nothing_acknowledged_is_lost(tmp_path: Path, kind: str) -> None:
+    """A real one; making one of our own is a right that some machines do not give, for PostgreSQL only to root."""
+    alone = ["unshare", "--mount"] if kind == "postgresql" else ["unshare", "--map-root-user", "--mount"]
     if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
         return  # this machine lets nobody mount a small file system: the test above has to do
-    command = [*alone, sys.executable, "-m", "tests.full_disk", str(tmp_path)]
+    folder = "/mnt" if kind == "postgresql" else str(tmp_path)  # of the account postgres, too
+    command = [*alone, sys.executable, "-m", "tests.full_disk", folder, kind]
     ended = subprocess.run(command, cwd=servers.ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stderr
     counted = json.loads(ended.stdout)

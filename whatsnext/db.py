@@ -38,7 +38,7 @@ PATIENCE = 30_000
 whoever has waited longest, so the unlucky ones of a crowd wait much longer than the others."""
 MILLISECONDS = {"statement_timeout": 30_000, "lock_timeout": 15_000, "idle_in_transaction_session_timeout": 60_000}
 
-IDLE = 0.1
+IDLE = 0.02
 """Seconds after which a connection to PostgreSQL may have lost its server."""
 WHOLE_TRIES = 3
 GIVEN_UP = ("40001", "40P01")
@@ -82,7 +82,7 @@ def _engine_options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {"hide_parameters": True, "connect_args": {"timeout": PATIENCE / 1000}}
     options = " ".join(f"-c {name}={value}" for name, value in MILLISECONDS.items())
-    pool = {"pool_size": 8, "max_overflow": 4}
+    pool = {"pool_size": 8, "max_overflow": 4, "pool_use_lifo": True}
     return {"hide_parameters": True, **pool, "connect_args": {"options": options}}
 
 

@@ -19,11 +19,11 @@ import psycopg
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from whatsnext import clock
 from whatsnext.calendars import timezone
-from whatsnext.db import connected, database_now, db, was_in_the_way, whole, write, written
+from whatsnext.db import connected, database_now, db, whole, write, written
 from whatsnext.inbox import Inbox
 from whatsnext.mail import deliver, wire
 from whatsnext.models import JobRun, MessageState, RateLimit, SignedIn, SignInLink
@@ -225,9 +225,9 @@ def _next(
 
 
 def _begun(connection: sa.Connection, gone: deliver.Claim | None, claim: deliver.Claim, ready: deliver.Ready) -> bool:
-    """Mark, and whether the next mail may go as it is written already; if another transaction was in the way, neither.
+    """Mark, and whether the next mail may go as it is written already. What was marked stays so if it may not.
 
-    What was marked stays so if the next one may not go.
+    False also where the database failed, neither done: whoever asks then does both on another connection.
     """
     now = clock.now()
     try:
@@ -235,9 +235,7 @@ def _begun(connection: sa.Connection, gone: deliver.Claim | None, claim: deliver
             if gone is not None:
                 deliver.mark_sent(connection, gone, now)
             return deliver.begin(connection, claim, ready, now)
-    except OperationalError as error:
-        if not was_in_the_way(error):
-            raise
+    except DBAPIError:
         return False
 
 

@@ -2,21 +2,25 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from email import message_from_bytes, policy
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 from psycopg.errors import DeadlockDetected
 from sqlalchemy.exc import OperationalError
 
+from tests.databases import Database
 from tests.factories import NOON, Make
-from tests.mail.worlds import change, owed, send_all, talk
+from tests.mail.worlds import JOIN_LINK, change, owed, send_all, talk
 from tests.servers import MailServer
 from whatsnext import jobs
 from whatsnext.db import connected, db, write
-from whatsnext.mail import contexts, deliver
-from whatsnext.models import EventState, Kind, Message, MessageState, Status
+from whatsnext.mail import contexts, deliver, wire
+from whatsnext.models import EventState, Kind, Message, MessageState, Mode, Status
+from whatsnext.services import registrations
 
 
 def batch() -> tuple[list[deliver.Claim], dict[int, deliver.Ready]]:
@@ -45,6 +49,12 @@ def test_a_batch_is_written_at_once_and_each_mail_begins_alone(app: Flask, make:
 
 CHANGES: dict[str, Callable[[Message], None]] = {
     "the place is given up": lambda m: change(m.registration, status=Status.CANCELLED),
+    "the other way of taking part": lambda m: change(m.registration, mode=Mode.ON_SITE),
+    "the address is proved": lambda m: change(m.registration, proved_at=NOON + timedelta(minutes=1)),
+    "the hold ends": lambda m: change(m.registration, hold_ends_at=NOON),
+    "the offer ends": lambda m: change(m.registration, offer_ends_at=NOON),
+    "a new link": lambda m: change(m.registration, link_generation=7),
+    "the clocks are changed": lambda m: change(contexts.event_of(m), starts_at=NOON + timedelta(hours=1)),
     "a newer one is owed": lambda m: change(m.registration, sequence=1),
     "the talk is called off": lambda m: change(contexts.event_of(m), state=EventState.CANCELLED),
     "the talk is changed": lambda m: change(contexts.event_of(m), version=contexts.event_of(m).version + 1),
@@ -139,16 +149,107 @@ def test_a_worker_that_is_killed_leaves_only_the_mail_that_has_begun_behind(app:
     assert not begin(claims[1], ready[messages[1].id]), "whoever lives after all finds that it is not theirs"
 
 
-def test_what_goes_out_are_the_bytes_that_were_kept(app: Flask, make: Make, smtp: MailServer) -> None:
+def test_what_went_out_once_goes_out_with_the_same_bytes_ever_after(app: Flask, make: Make, smtp: MailServer) -> None:
     message = owed(make, Kind.INVITATION)
     (claimed,), ready = batch()
-    kept = db.session.scalar(sa.select(Message.raw))
+    kept = ready[message.id].parcel.raw
+    assert begin(claimed, ready[message.id])
+    change(contexts.event_of(message), title="Ein anderer Titel")
     with write():
-        deliver.give_back([claimed])
-    assert ready[message.id].parcel.raw == kept
+        assert deliver.put_off(claimed, "later")
+    change(message, not_before=NOON)
     assert send_all() == 1
     (mail,) = smtp.mails
-    assert mail.raw.replace(b"\n", b"\r\n") if b"\r\n" not in mail.raw else mail.raw == kept
+    assert mail.raw.replace(b"\r\n", b"\n") == kept.replace(b"\r\n", b"\n")
+
+
+def words(parcel: wire.Parcel | None) -> str:
+    assert parcel is not None
+    body = message_from_bytes(parcel.raw, policy=policy.default).get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+def test_what_never_began_says_what_is_true_when_its_turn_comes(app: Flask, make: Make) -> None:
+    """Whatever a batch wrote: a place given up meanwhile has no join link, a new one stands in the reminder."""
+    lost, moved = owed(make, Kind.ORGANISER_MESSAGE), owed(make, Kind.REMINDER)
+    (first, second), _ready = batch()
+    with write():
+        registrations.cancel(lost.registration_id, NOON)  # type: ignore[arg-type]
+    change(contexts.event_of(moved), join_link="https://neu.behoerde.example/raum")
+    with write():
+        assert JOIN_LINK not in words(deliver.prepare(first, NOON))
+        reminder = words(deliver.prepare(second, NOON))
+    assert JOIN_LINK not in reminder
+    assert "https://neu.behoerde.example/raum" in reminder
+
+
+def test_a_reminder_that_was_given_back_in_an_outage_says_the_right_day(
+    app: Flask, make: Make, smtp: MailServer, at: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = talk(make)
+    assert event.starts_at
+    assert event.starts_local
+    about = {"facts": {"day": event.starts_local.date().isoformat()}, "best_before": event.starts_at}
+    for _number in range(2):
+        change(owed(make, Kind.REMINDER, event=event), **about)
+
+    def away(*_given: Any) -> None:
+        raise wire.Unreachable("away")
+
+    at(event.starts_at - timedelta(hours=20))
+    with monkeypatch.context() as patch:
+        patch.setattr(wire.Courier, "_carry", away)
+        assert send_all() == 0
+    at(event.starts_at - timedelta(hours=4))
+    assert send_all() == 1
+    assert str(smtp.mails[0].message["Subject"]).startswith("Heute")
+
+
+def test_a_connection_that_ends_between_two_mails_is_blamed_on_none(
+    app: Flask, make: Make, smtp: MailServer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.kind != "postgresql":
+        return  # a file ends no connection
+    event = talk(make)
+    messages = [owed(make, Kind.INVITATION, event=event) for _number in range(3)]
+    change(messages[1], tries=4)  # its next failure would be its last
+    carried = wire.Courier.carry
+
+    def carry(courier: wire.Courier, parcel: wire.Parcel) -> None:
+        carried(courier, parcel)
+        if len(smtp.mails) == 1:
+            end_connections(database)
+
+    monkeypatch.setattr(wire.Courier, "carry", carry)
+    assert send_all() == 3
+    db.session.rollback()
+    assert [message.state for message in messages] == [MessageState.SENT] * 3
+
+
+def end_connections(database: Database) -> None:
+    """As an administrator, or a restart, ends all that the server knows."""
+    with psycopg.connect(database.url.replace("+psycopg", ""), autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+
+
+def test_a_row_that_someone_changes_just_now_is_not_waited_for(app: Flask, make: Make, database: Database) -> None:
+    """The transaction that begins a mail marks another one first: to wait with that would be a deadlock."""
+    event = talk(make)
+    first, second = (owed(make, Kind.INVITATION, event=event) for _number in range(2))
+    (one, other), ready = batch()
+    assert begin(one, ready[first.id])
+    if database.kind != "postgresql":
+        return  # SQLite has one writer at a time
+    with db.engine.connect() as organiser, organiser.begin():
+        organiser.execute(sa.update(Message).where(Message.id == second.id).values(error="paused"))
+        with connected() as connection, connection.begin():
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '100ms'")
+            assert deliver.mark_sent(connection, one, NOON)
+            assert not deliver.begin(connection, other, ready[second.id], NOON)
 
 
 def test_courses_and_mails_to_followers_are_written_alone(app: Flask, make: Make) -> None:

@@ -171,7 +171,8 @@ def under_way(make):
         for mail, state in zip(mails, states, strict=False):
             mail.state = state
             mail.not_before = LATER if state is not MessageState.SENT else NOON
-        mails[1].raw = b"on the wire"
+        mails[1].raw, mails[1].begun = b"on the wire", True
+        mails[2].raw = b"in a batch"
     return talk, mailing, mails
 
 

@@ -35,7 +35,7 @@ def folded(content_line: str) -> bytes:
         while octets[end] & 0xC0 == 0x80:  # inside of a character
             end -= 1
         head = octets[start:end]
-        if (len(head) - len(head.rstrip(b"\\^"))) % 2:  # the last of them begins an escape
+        if head[-1:] in (b"\\", b"^") and (len(head) - len(head.rstrip(head[-1:]))) % 2:  # it begins an escape
             end -= 1
         parts.append(octets[start:end])
         start, room = end, LONGEST_LINE - 1

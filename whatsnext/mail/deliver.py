@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import joinedload, undefer
+from sqlalchemy.orm import aliased, joinedload, undefer
 
 from whatsnext.db import as_moment, database_clock, database_now, db
 from whatsnext.mail import contexts
@@ -74,7 +74,7 @@ def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Claim]:
     )
     claims = [Claim(row.id, row.tries + 1) for row in db.session.execute(longest)]
     taken = sa.update(Message).where(Message.id.in_([each.id for each in claims]))
-    leased = {"state": MessageState.SENDING, "not_before": now + lease, "tries": Message.tries + 1, "begun": False}
+    leased = {"state": MessageState.SENDING, "not_before": now + lease, "tries": Message.tries + 1}
     db.session.execute(taken.values(leased).execution_options(synchronize_session=False))
     return claims
 
@@ -138,6 +138,7 @@ RESTS_ON = (
     Registration.proved_at,
     Registration.hold_ends_at,
     Registration.offer_ends_at,
+    Registration.link_generation,
     Event.state,
     Event.version,
     Event.starts_at,
@@ -145,7 +146,7 @@ RESTS_ON = (
     Person.blocked_at,
     Person.bounced_at,
 )
-"""What `still_true`, `best_before` and `is_wanted` of kinds.py read of a mail that goes through `begin`."""
+"""What `still_true`, `best_before` and `is_wanted` of kinds.py read of a mail that goes through `begin`; its link."""
 
 
 def _name(column: Any) -> str:
@@ -154,12 +155,15 @@ def _name(column: Any) -> str:
 
 @cache
 def _begin(_dialect: str) -> sa.Update:
+    """Waits for nobody: the transaction that marks the mail before holds that one's row already."""
+    row = aliased(Message)
     as_it_was = [column.is_not_distinct_from(sa.bindparam(_name(column), type_=column.type)) for column in RESTS_ON]
     about = sa.select(sa.literal(1)).select_from(Registration).join(Registration.event).join(Registration.person)
-    same = about.where(Registration.id == Message.registration_id, *as_it_was).correlate(Message).exists()
-    mine = (Message.id == sa.bindparam("claimed"), Message.tries == sa.bindparam("mine"))
-    held = (Message.state == MessageState.SENDING, Message.not_before > database_clock())
-    return sa.update(Message).where(*mine, *held, same).values(not_before=database_clock(LEASE), begun=True)
+    same = about.where(Registration.id == row.registration_id, *as_it_was).correlate(row).exists()
+    mine = (row.id == sa.bindparam("claimed"), row.tries == sa.bindparam("mine"))
+    held = (row.state == MessageState.SENDING, row.not_before > database_clock())
+    free = sa.select(row.id).where(*mine, *held, same).with_for_update(skip_locked=True, of=row)
+    return sa.update(Message).where(Message.id.in_(free)).values(not_before=database_clock(LEASE), begun=True)
 
 
 # --- one mail --------------------------------------------------------------------------------------------
@@ -187,12 +191,14 @@ def prepare(claimed: Claim, now: datetime, lease: timedelta = LEASE) -> Parcel |
         if (turn := _waits_until(message, database_time)) is not None:
             message.state, message.not_before = MessageState.OWED, max(turn, database_time) + MOMENT
             return None
+        raw = _compose_once(message, now)
         message.not_before, message.begun = database_time + lease, True
-        return Parcel(message.recipient, sender(registration), _compose_once(message, now))
+        return Parcel(message.recipient, sender(registration), raw)
 
 
 def _compose_once(message: Message, now: datetime) -> bytes:
-    if message.raw is None:
+    """The bytes that may have been on the wire already; else from the state of now, whatever a batch has written."""
+    if message.raw is None or not message.begun:
         letter = compose(message, now)
         message.subject, message.raw = letter.subject, build(letter)
     return message.raw

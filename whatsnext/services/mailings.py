@@ -251,9 +251,8 @@ def pause(event_id: int, mailing_id: int, now: datetime) -> int:
     The one that is being handed over this moment still goes. What was claimed and not begun is free again at once, what
     may be on the wire only after its lease (safety.md O2).
     """
-    free = sa.case(
-        (sa.and_(Message.state == MessageState.SENDING, Message.raw.is_(None)), now), else_=Message.not_before
-    )
+    waits = sa.and_(Message.state == MessageState.SENDING, Message.begun.is_(False))
+    free = sa.case((waits, now), else_=Message.not_before)
     return _change(_one(event_id, mailing_id), CAN_BE_PAUSED, state=MessageState.HELD, error=PAUSED, not_before=free)
 
 

@@ -100,6 +100,7 @@ def hold_everything(reason: str = HELD) -> int:
             "id": message_id,
             "state": MessageState.HELD,
             "raw": None,
+            "begun": False,
             "error": kept or reason,
             "message_id": outbox.new_message_id(),
             "sequence": None if sequence is None else sequence + FAR_ABOVE,

@@ -25,6 +25,7 @@ def upgrade() -> None:
     op.drop_index("ix_event_announced", "event")
     op.create_index("ix_event_published", "event", ["published_at"])
     op.add_column("message", sa.Column("begun", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.execute(sa.text("UPDATE message SET begun = true WHERE raw IS NOT NULL"))
     for name, (_old, columns, where, sqlite) in SPARSE.items():
         op.drop_index(name, "message")
         op.create_index(name, "message", columns, postgresql_where=sa.text(where), sqlite_where=sa.text(sqlite))

@@ -235,7 +235,8 @@ def _begun(connection: sa.Connection, gone: deliver.Claim | None, claim: deliver
             if gone is not None:
                 deliver.mark_sent(connection, gone, now)
             return deliver.begin(connection, claim, ready, now)
-    except DBAPIError:
+    except DBAPIError as error:
+        log.warning("message %s could not begin, and is looked at once more: %s", claim.id, type(error).__name__)
         return False
 
 

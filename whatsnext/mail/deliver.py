@@ -106,12 +106,11 @@ def write_all(claims: Collection[Claim], now: datetime) -> dict[int, Ready]:
     with db.session.no_autoflush, batch():
         for message in mine:
             if message.registration_id in simple and _reason(message, now) is None:
-                _compose_once(message, now)
-                ready[message.id] = _ready(message)
+                ready[message.id] = _ready(message, _compose_once(message, now))
     return ready
 
 
-def _ready(message: Message) -> Ready:
+def _ready(message: Message, raw: bytes) -> Ready:
     registration = contexts.registration_of(message)
     about: dict[Any, Any] = {
         Registration: registration,
@@ -119,7 +118,7 @@ def _ready(message: Message) -> Ready:
         Person: registration.person,
     }
     rests_on = {_name(column): getattr(about[column.class_], column.key) for column in RESTS_ON}
-    parcel = Parcel(message.recipient, sender(registration), message.raw or b"")
+    parcel = Parcel(message.recipient, sender(registration), raw)
     return Ready(parcel, rests_on, KINDS[message.kind].best_before(message))
 
 

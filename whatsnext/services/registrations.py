@@ -39,8 +39,13 @@ class Outlook:
 
 def manage_token(registration: Registration) -> str:
     """The token of the link to one registration: until 30 days after the talk, or until "new link"."""
-    ends = (registration.event.ends_at or registration.created_at + timedelta(days=365)) + LINK_LASTS
+    ends = _end_of_talk(registration) + LINK_LASTS
     return tokens.sign(Purpose.MANAGE, [registration.id, registration.link_generation], ends)
+
+
+def _end_of_talk(registration: Registration) -> datetime:
+    """Or a year from the sign-up, where the talk has no time."""
+    return registration.event.ends_at or registration.created_at + timedelta(days=365)
 
 
 def by_manage_token(token: str, now: datetime) -> Registration:
@@ -56,8 +61,7 @@ def by_manage_token(token: str, now: datetime) -> Registration:
 
 def offer_token(registration: Registration) -> str:
     """The token of the link in an offer."""
-    ends = registration.event.ends_at or registration.created_at + timedelta(days=365)
-    return tokens.sign(Purpose.OFFER, [registration.id, registration.arrival], ends)
+    return tokens.sign(Purpose.OFFER, [registration.id, registration.arrival], _end_of_talk(registration))
 
 
 def by_offer_token(token: str, now: datetime) -> Registration:
@@ -71,9 +75,7 @@ def by_offer_token(token: str, now: datetime) -> Registration:
 
 def confirm_token(registration: Registration) -> str:
     """The token of the link that proves the address; the hold's end is kept in the database, not in it."""
-    event = registration.event
-    ends = event.ends_at or registration.created_at + timedelta(days=365)
-    return tokens.sign(Purpose.CONFIRM, [registration.id, registration.arrival], ends)
+    return tokens.sign(Purpose.CONFIRM, [registration.id, registration.arrival], _end_of_talk(registration))
 
 
 def by_confirm_token(token: str, now: datetime) -> Registration:

@@ -178,26 +178,31 @@ def write() -> Iterator[None]:
     written.send(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def plain(statement: sa.Executable, given: dict[str, Any]) -> sa.CursorResult[*tuple[Any, ...]]:
+def plain(statement: sa.Executable, given: dict[str, Any] | list[dict[str, Any]]) -> sa.CursorResult[*tuple[Any, ...]]:
     """Execute a statement on columns in the session's transaction, past its objects: none is looked through or read."""
     return db.session.connection().execute(statement, given)
 
 
 def connected() -> sa.Connection:
-    """A connection to keep for many small transactions of plain statements, each within its `begin()`; to be closed.
+    """A connection to keep for many plain statements, each of which is a transaction of its own; to be closed.
 
     What the session was reading ends: on SQLite a commit would wait for it.
     """
     db.session.rollback()
-    return db.engine.connect().execution_options(sqlite_begin="IMMEDIATE")
+    return _without_transaction(db.engine.connect())
+
+
+def _without_transaction(connection: sa.Connection) -> sa.Connection:
+    """Nothing is begun and ended around a statement: it stands alone."""
+    sqlite = connection.dialect.name == "sqlite"
+    options: dict[str, Any] = {"sqlite_begin": ""} if sqlite else {"isolation_level": "AUTOCOMMIT"}
+    return connection.execution_options(**options)
 
 
 def glance(statement: sa.Select[*tuple[Any, ...]], given: dict[str, Any]) -> tuple[Any, ...] | None:
     """The first row of a single statement, or None; outside of any transaction: nothing is begun and ended for it."""
-    sqlite = db.engine.dialect.name == "sqlite"
-    options: dict[str, Any] = {"sqlite_begin": ""} if sqlite else {"isolation_level": "AUTOCOMMIT"}
     with db.engine.connect() as connection:
-        outside = connection.execution_options(**options)
+        outside = _without_transaction(connection)
         row = outside.execute(statement, given).first()
         if clock.wants_a_look():  # a process that only reads follows too
             clock.follow(as_moment(outside.execute(sa.select(database_clock())).scalar_one()))

@@ -227,14 +227,13 @@ def _next(
 def _begun(connection: sa.Connection, gone: deliver.Claim | None, claim: deliver.Claim, ready: deliver.Ready) -> bool:
     """Mark, and whether the next mail may go as it is written already. What was marked stays so if it may not.
 
-    False also where the database failed, neither done: whoever asks then does both on another connection.
+    False also where the database failed, neither done: whoever asks then does both on another connection. One that
+    broke is not used again: made anew, it would leave transactions open.
     """
-    now = clock.now()
+    if connection.invalidated:
+        return False
     try:
-        with connection.begin():
-            if gone is not None:
-                deliver.mark_sent(connection, gone, now)
-            return deliver.begin(connection, claim, ready, now)
+        return deliver.begin(connection, gone, claim, ready, clock.now())
     except DBAPIError as error:
         log.warning("message %s could not begin, and is looked at once more: %s", claim.id, type(error).__name__)
         return False

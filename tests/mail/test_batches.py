@@ -30,9 +30,9 @@ def batch() -> tuple[list[deliver.Claim], dict[int, deliver.Ready]]:
         return claims, deliver.write_all(claims, NOON)
 
 
-def begin(claimed: deliver.Claim, ready: deliver.Ready, now: Any = NOON) -> bool:
-    with connected() as connection, connection.begin():
-        return deliver.begin(connection, claimed, ready, now)
+def begin(claimed: deliver.Claim, ready: deliver.Ready, now: Any = NOON, gone: deliver.Claim | None = None) -> bool:
+    with connected() as connection:
+        return deliver.begin(connection, gone, claimed, ready, now)
 
 
 def test_a_batch_is_written_at_once_and_each_mail_begins_alone(app: Flask, make: Make, smtp: MailServer) -> None:
@@ -236,8 +236,45 @@ def end_connections(database: Database) -> None:
         )
 
 
-def test_a_row_that_someone_changes_just_now_is_not_waited_for(app: Flask, make: Make, database: Database) -> None:
-    """The transaction that begins a mail marks another one first: to wait with that would be a deadlock."""
+def states() -> list[tuple[MessageState, bool, bool]]:
+    """State, whether it has begun, whether its bytes are kept."""
+    db.session.rollback()
+    rows = db.session.execute(sa.select(Message.state, Message.begun, Message.raw.is_not(None)).order_by(Message.id))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def test_one_statement_marks_the_mail_that_has_gone_and_begins_the_next(app: Flask, make: Make) -> None:
+    event = talk(make)
+    first, second = (owed(make, Kind.INVITATION, event=event) for _number in range(2))
+    before = db.session.scalar(sa.select(Message.not_before).where(Message.id == first.id))
+    (one, other), ready = batch()
+    assert begin(one, ready[first.id])
+    assert states() == [(MessageState.SENDING, True, True), (MessageState.SENDING, False, True)]
+    assert begin(other, ready[second.id], NOON, gone=one)
+    assert states() == [(MessageState.SENT, True, False), (MessageState.SENDING, True, True)]
+    kept, settled = db.session.execute(sa.select(Message.facts, Message.settled_at).where(Message.id == first.id)).one()
+    assert (kept, settled, before is not None) == ({}, NOON, True)
+    assert db.session.scalar(sa.select(Message.settled_at).where(Message.id == second.id)) is None
+
+
+def test_what_became_of_the_mail_that_has_gone_does_not_let_the_next_go_unseen(app: Flask, make: Make) -> None:
+    event = talk(make)
+    first, second = (owed(make, Kind.INVITATION, event=event) for _number in range(2))
+    (one, other), ready = batch()
+    assert begin(one, ready[first.id])
+    not_mine = deliver.Claim(one.id, one.tries + 1)
+    assert not begin(other, ready[second.id], NOON, gone=not_mine)
+    assert [state for state, _begun, _raw in states()] == [MessageState.SENDING] * 2
+    change(event, version=event.version + 1)
+    assert not begin(other, ready[second.id], NOON, gone=one)
+    assert states()[0] == (MessageState.SENT, True, False)
+
+
+@pytest.mark.parametrize("held", [0, 1])
+def test_a_row_that_someone_changes_just_now_is_not_waited_for(
+    app: Flask, make: Make, database: Database, held: int
+) -> None:
+    """Whoever holds one of the two rows may be waiting for the other: to wait would be a deadlock."""
     event = talk(make)
     first, second = (owed(make, Kind.INVITATION, event=event) for _number in range(2))
     (one, other), ready = batch()
@@ -245,11 +282,12 @@ def test_a_row_that_someone_changes_just_now_is_not_waited_for(app: Flask, make:
     if database.kind != "postgresql":
         return  # SQLite has one writer at a time
     with db.engine.connect() as organiser, organiser.begin():
-        organiser.execute(sa.update(Message).where(Message.id == second.id).values(error="paused"))
-        with connected() as connection, connection.begin():
-            connection.exec_driver_sql("SET LOCAL lock_timeout = '100ms'")
-            assert deliver.mark_sent(connection, one, NOON)
-            assert not deliver.begin(connection, other, ready[second.id], NOON)
+        organiser.execute(sa.update(Message).where(Message.id == (first.id, second.id)[held]).values(error="paused"))
+        with connected() as connection:
+            connection.exec_driver_sql("SET lock_timeout = '100ms'")
+            assert not deliver.begin(connection, one, other, ready[second.id], NOON)
+            connection.invalidate()
+    assert [state for state, _begun, _raw in states()][1 - held] is (MessageState.SENDING, MessageState.SENT)[held]
 
 
 def test_courses_and_mails_to_followers_are_written_alone(app: Flask, make: Make) -> None:

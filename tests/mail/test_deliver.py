@@ -331,14 +331,20 @@ def test_a_mark_that_fails_is_not_blamed_on_the_next_mail(
 ) -> None:
     gone, following = owed(make, Kind.INVITATION), owed(make, Kind.INVITATION)
     change(following, tries=4)  # its next failure would be its last
-    mark, failures = deliver.mark_sent, iter([OSError, OSError])
+    begin, sent, failures = deliver.begin, deliver.sent, iter([OSError, OSError])
 
-    def fail_twice(connection: sa.Connection, claimed: deliver.Claim, now: datetime) -> bool:
+    def fail_to_begin(connection: sa.Connection, before: deliver.Claim | None, *rest: Any) -> bool:
+        if before is not None and (failure := next(failures, None)) is not None:
+            raise failure("the database does not answer")
+        return begin(connection, before, *rest)
+
+    def fail_to_mark(claimed: deliver.Claim, now: datetime) -> bool:
         if (failure := next(failures, None)) is not None:
             raise failure("the database does not answer")
-        return mark(connection, claimed, now)
+        return sent(claimed, now)
 
-    monkeypatch.setattr(deliver, "mark_sent", fail_twice)
+    monkeypatch.setattr(deliver, "begin", fail_to_begin)
+    monkeypatch.setattr(deliver, "sent", fail_to_mark)
     assert send_all() == 2
     assert look(gone, "state") == [MessageState.SENDING]  # it goes once more when its lease has ended
     assert look(following, "state", "error", "tries") == [MessageState.SENT, "", 5]

@@ -44,7 +44,8 @@ def folded(content_line: str) -> bytes:
 
 def content_line(name: str, value: Value) -> bytes:
     """One property with its parameters, folded, with its line end."""
-    return folded(_ANY.content_line(name, value)) + b"\r\n"
+    whole = _ANY.content_line(name, value) if value.params else f"{name}:{value.to_ical().decode()}"
+    return folded(whole) + b"\r\n"
 
 
 def written(component: icalendar.Component) -> bytes:

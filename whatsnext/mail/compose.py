@@ -56,15 +56,17 @@ def compose(message: Message, now: datetime) -> Letter:
     kind = KINDS[message.kind]
     with speaking(message.language):
         context = {**UNLESS_GIVEN, "language": language(), **kind.context(message, now)}
-        context["subject"] = subject = _subject(kind, context)
+        words = _Words(kind, context)
+        subject = _subject(words)
+        words.context["subject"] = subject
         return Letter(
             to=message.recipient,
             sender=sender(message.registration),
             sender_name=_line(context["series"] or _sender_name(message)),
             reply_to=_human(message),
             subject=subject,
-            text=_render(kind, "body.txt", context, _text),
-            html=_render(kind, "body.html", context, _without_controls),
+            text=words.render("body.txt", _text),
+            html=words.render("body.html", _without_controls),
             message_id=f"<{message.message_id.strip('<>')}>",
             date=now.astimezone(UTC),
             calendar=_calendar(kind, message, now),
@@ -186,34 +188,45 @@ def _sender_name(message: Message) -> str:
     return message.event.series.name if message.event else PRODUCT
 
 
-def _subject(kind: MailKind, context: dict[str, Any]) -> str:
+class _Words:
+    """The texts of one mail. Of many that say the same each is written once, the person's own links put in last.
+
+    Templates show those links and do nothing else with them.
+    """
+
+    def __init__(self, kind: MailKind, context: dict[str, Any]) -> None:
+        self.kind = kind
+        self.own = {name: context[name] for name in OWN_LINKS if context.get(name)}
+        self.marks = {name: f"{_MARK}.{name}." for name in self.own}
+        self.context = {**context, **self.marks}
+        self.key = (kind.folder, repr(self.context))
+
+    def render(self, template: str, tidy: Callable[[str], str], **more: str) -> str:
+        """One template, tidied up. `more` follows from the rest.
+
+        Past Flask's own render_template: what pages put into every template belongs to a request.
+        """
+
+        def make() -> str:
+            page = current_app.jinja_env.get_template(f"mail/{self.kind.folder}/{template}")
+            return tidy(page.render({**self.context, **more}))
+
+        words = together.once((*self.key, template, *more.values()), make)
+        for name, link in self.own.items():
+            words = words.replace(self.marks[name], escape(link) if template.endswith(".html") else link)
+        return words
+
+
+def _subject(words: _Words) -> str:
     """At most 60 characters; the title gives way, the news and the number of a part do not."""
-    whole = _render(kind, "subject.txt", context, _line)
-    part = context.get("part_name", "")
-    title, over = str(context["title"]).removesuffix(part), len(whole) - LONGEST_SUBJECT
+    whole = words.render("subject.txt", _line)
+    part = words.context.get("part_name", "")
+    title, over = str(words.context["title"]).removesuffix(part), len(whole) - LONGEST_SUBJECT
     if over <= 0 or not title:
         return whole
     kept = max(SHORTEST_TITLE, len(title) - over - 1)
     cut = title if kept >= len(title) else f"{title[:kept].rstrip()}…"
-    return _render(kind, "subject.txt", {**context, "title": cut + part}, _line)
-
-
-def _render(kind: MailKind, template: str, context: dict[str, Any], tidy: Callable[[str], str]) -> str:
-    """One template, tidied up, the person's own links put in last: templates show those and do nothing else with them.
-
-    Past Flask's own render_template: what pages put into every template belongs to a request.
-    """
-    own = {name: context[name] for name in OWN_LINKS if context.get(name)}
-    marks = {name: f"{_MARK}.{name}." for name in own}
-
-    def make() -> str:
-        return tidy(current_app.jinja_env.get_template(f"mail/{kind.folder}/{template}").render({**context, **marks}))
-
-    shared = tuple((name, repr(value)) for name, value in context.items() if name not in own)
-    words = together.once((kind.folder, template, shared, tuple(own)), make)
-    for name, link in own.items():
-        words = words.replace(marks[name], escape(link) if template.endswith(".html") else link)
-    return words
+    return words.render("subject.txt", _line, title=cut + part)
 
 
 def _line(value: str) -> str:

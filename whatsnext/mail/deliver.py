@@ -16,9 +16,10 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased, joinedload, undefer
+from sqlalchemy.orm import aliased, contains_eager, joinedload, undefer
+from sqlalchemy.orm.attributes import set_committed_value
 
-from whatsnext.db import as_moment, database_clock, database_now, db
+from whatsnext.db import as_moment, database_clock, database_now, db, plain
 from whatsnext.mail import contexts
 from whatsnext.mail.compose import compose, sender
 from whatsnext.mail.kinds import KINDS, is_wanted
@@ -42,6 +43,16 @@ def _(text: str) -> str:
 NOT_WRITTEN = _("This message could not be written. The operator finds the reason in the log.")
 UNWANTED = _("The person wants no more messages at this address.")
 TOO_LATE = _("The message was no longer of use when it could be sent.")
+
+
+_UNDER_WAY = (MessageState.SENDING, MessageState.SUPERSEDED, MessageState.HELD, MessageState.OWED)
+_AS_SENT: dict[str, sa.ColumnElement[Any]] = {
+    "state": sa.literal(MessageState.SENT, Message.state.type),
+    "error": sa.literal(""),
+    "raw": sa.null(),
+    "facts": sa.literal({}, Message.facts.type),
+    "settled_at": sa.bindparam("settled_at", type_=Message.settled_at.type),
+}
 
 
 @dataclass(frozen=True)
@@ -99,15 +110,35 @@ def write_all(claims: Collection[Claim], now: datetime) -> dict[int, Ready]:
     """
     tries = {each.id: each.tries for each in claims}
     rows = db.session.scalars(_those(db.engine.dialect.name), {"ids": list(tries)}).all()
-    mine = [row for row in rows if row.tries == tries[row.id] and row.registration_id]
-    ours = db.session.scalars(_owners(db.engine.dialect.name), {"ids": [row.registration_id for row in mine]}).all()
-    simple = {registration.id for registration in ours if not parts.several(registration.event)}
-    ready = {}
+    ready, written, stamped = {}, [], {}
     with db.session.no_autoflush, batch():
-        for message in mine:
-            if message.registration_id in simple and _reason(message, now) is None:
-                ready[message.id] = _ready(message, _compose_once(message, now))
+        for message in rows:
+            own = contexts.registration_of(message)
+            if message.tries != tries[message.id] or parts.several(own.event) or _reason(message, now) is not None:
+                continue
+            if message.begun and message.raw is not None:
+                ready[message.id] = _ready(message, message.raw)
+                continue
+            letter = compose(message, now)
+            raw = build(letter)
+            ready[message.id] = _ready(message, raw)
+            written.append({"written": message.id, "subject": letter.subject, "raw": raw})
+            stamped[own.id] = own.stamp
+            set_committed_value(own, "stamp", own.stamp)  # written below, with the others
+    if written:
+        plain(_WRITTEN, written)
+        plain(_STAMPED, [{"stamped": id_, "stamp": stamp} for id_, stamp in stamped.items()])
     return ready
+
+
+_WRITTEN = (
+    sa.update(Message)
+    .where(Message.id == sa.bindparam("written"))
+    .values(subject=sa.bindparam("subject"), raw=sa.bindparam("raw"))
+)
+_STAMPED = (
+    sa.update(Registration).where(Registration.id == sa.bindparam("stamped")).values(stamp=sa.bindparam("stamp"))
+)
 
 
 def _ready(message: Message, raw: bytes) -> Ready:
@@ -122,14 +153,25 @@ def _ready(message: Message, raw: bytes) -> Ready:
     return Ready(parcel, rests_on, KINDS[message.kind].best_before(message))
 
 
-def begin(connection: sa.Connection, claimed: Claim, ready: Ready, now: datetime) -> bool:
-    """Renew the lease, if the row is ours still and all that its mail rests on is as it was: then it may go."""
+def begin(connection: sa.Connection, gone: Claim | None, claimed: Claim, ready: Ready, now: datetime) -> bool:
+    """Mark the mail that has gone, renew the lease of the next: it may go if all that it rests on is as it was.
+
+    By one statement, outside of any transaction. False if either did not come about: both have to be looked at.
+    """
     if now >= ready.best_before:
         return False
-    given = {"claimed": claimed.id, "mine": claimed.tries, **ready.rests_on}
-    return connection.execute(_begin(db.engine.dialect.name), given).rowcount == 1
+    given = {
+        "gone": gone.id if gone else NOBODY,
+        "gone_tries": gone.tries if gone else 0,
+        "claimed": claimed.id,
+        "mine": claimed.tries,
+        "settled_at": now,
+        **ready.rests_on,
+    }
+    return connection.execute(_begin(db.engine.dialect.name), given).rowcount == (2 if gone else 1)
 
 
+NOBODY = 0
 RESTS_ON = (
     Registration.status,
     Registration.mode,
@@ -154,15 +196,20 @@ def _name(column: Any) -> str:
 
 @cache
 def _begin(_dialect: str) -> sa.Update:
-    """Waits for nobody: the transaction that marks the mail before holds that one's row already."""
-    row = aliased(Message)
+    """Waits for nobody: whoever holds one of the two rows may be waiting for the other."""
+    row, gone = aliased(Message), sa.bindparam("gone")
     as_it_was = [column.is_not_distinct_from(sa.bindparam(_name(column), type_=column.type)) for column in RESTS_ON]
     about = sa.select(sa.literal(1)).select_from(Registration).join(Registration.event).join(Registration.person)
     same = about.where(Registration.id == row.registration_id, *as_it_was).correlate(row).exists()
     mine = (row.id == sa.bindparam("claimed"), row.tries == sa.bindparam("mine"))
     held = (row.state == MessageState.SENDING, row.not_before > database_clock())
-    free = sa.select(row.id).where(*mine, *held, same).with_for_update(skip_locked=True, of=row)
-    return sa.update(Message).where(Message.id.in_(free)).values(not_before=database_clock(LEASE), begun=True)
+    went = (row.id == gone, row.tries == sa.bindparam("gone_tries"), row.state.in_(_UNDER_WAY))
+    either = sa.or_(sa.and_(*went), sa.and_(*mine, *held, same))
+    both = sa.select(row.id).where(row.id.in_([gone, sa.bindparam("claimed")]), either)
+    free = both.with_for_update(skip_locked=True, of=row)
+    settled = {name: sa.case((Message.id == gone, value), else_=getattr(Message, name)) for name, value in _AS_SENT.items()}
+    leased = sa.case((Message.id == gone, Message.not_before), else_=database_clock(LEASE))
+    return sa.update(Message).where(Message.id.in_(free)).values(**settled, not_before=leased, begun=True)
 
 
 # --- one mail --------------------------------------------------------------------------------------------
@@ -213,21 +260,16 @@ def _ours(_dialect: str) -> sa.Select[Any]:
 
 
 @cache
-def _owners(_dialect: str) -> sa.Select[Any]:
-    """The registrations of a batch; their talk is mostly the same, so that it is read once and not with each."""
-    those = Registration.id.in_(sa.bindparam("ids", expanding=True))
-    rows = sa.select(Registration).where(those).options(joinedload(Registration.person, innerjoin=True))
-    lock = rows.with_for_update(skip_locked=True, key_share=True, of=Registration)
-    return lock.execution_options(populate_existing=True)
-
-
-@cache
 def _those(_dialect: str) -> sa.Select[Any]:
-    """The rows of a batch that are lent to somebody, in the order in which they were owed."""
+    """The rows of a batch that are lent to somebody, in the order in which they were owed, and whom they go to.
+
+    Their talk is mostly the same, so that it is read once and not with each. Nothing has been read before.
+    """
     those = (Message.id.in_(sa.bindparam("ids", expanding=True)), Message.state == MessageState.SENDING)
-    rows = sa.select(Message).where(*those).order_by(Message.not_before, Message.id)
-    lock = rows.options(undefer(Message.raw)).with_for_update(skip_locked=True, of=Message)
-    return lock.execution_options(populate_existing=True)
+    about = contains_eager(Message.registration).contains_eager(Registration.person)
+    joined = sa.select(Message).join(Message.registration).join(Registration.person).where(*those).options(about)
+    ordered = joined.order_by(Message.not_before, Message.id)
+    return ordered.with_for_update(skip_locked=True, key_share=True, of=[Message, Registration])
 
 
 def _locked_registration(registration_id: int | None) -> Registration | None:
@@ -299,19 +341,14 @@ def _reason(message: Message, now: datetime) -> tuple[MessageState, str] | None:
 
 def sent(claimed: Claim, now: datetime) -> bool:
     """The server took it. What was superseded, paused or resumed while it went out was sent all the same."""
-    return mark_sent(db.session.connection(), claimed, now)
+    given = {"claimed": claimed.id, "mine": claimed.tries, "settled_at": now}
+    return plain(_SENT, given).rowcount == 1
 
 
-def mark_sent(connection: sa.Connection, claimed: Claim, now: datetime) -> bool:
-    """The same on a connection that is kept."""
-    return connection.execute(_SENT, {"claimed": claimed.id, "mine": claimed.tries, "settled_at": now}).rowcount == 1
-
-
-_UNDER_WAY = (MessageState.SENDING, MessageState.SUPERSEDED, MessageState.HELD, MessageState.OWED)
 _SENT = (
     sa.update(Message)
     .where(Message.id == sa.bindparam("claimed"), Message.tries == sa.bindparam("mine"), Message.state.in_(_UNDER_WAY))
-    .values(state=MessageState.SENT, error="", raw=None, facts={}, settled_at=sa.bindparam("settled_at"))
+    .values(**_AS_SENT)
 )
 
 

@@ -12,8 +12,7 @@ import secrets
 import smtplib
 import socket
 import ssl
-from base64 import encodebytes
-from binascii import b2a_qp
+from binascii import b2a_base64, b2a_qp
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
@@ -26,9 +25,8 @@ from flask import current_app
 from flask_mail import Connection, Mail, Message
 
 TIMEOUT = 20
+BASE64_LINE = 76
 _BRACKETED = re.compile("<[!-;=?-~]+>")
-_QP_END = re.compile("\r?\n")
-"""b2a_qp ends its lines as the first one of the text ends, or by LF alone."""
 _ADDRESS = re.compile(r"[!-;=?-~]+")
 _QUOTED = re.compile(r'["\\]')
 _ENDS_LINE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
@@ -127,13 +125,19 @@ def _raw(name: str, value: str) -> str:
 def _text(subtype: str, text: str) -> str:
     """As it is or nearly so for most scripts, in base64 where that is shorter."""
     given = text.replace("\n", "\r\n").encode()
-    quoted, packed = _QP_END.sub("\r\n", b2a_qp(given).decode("ascii")), _base64(given)
-    encoding, body = ("quoted-printable", quoted) if len(quoted) <= len(packed) else ("base64", packed)
+    quoted = b2a_qp(given)
+    if b"\r\n" not in given:  # its lines end as the first one of the text ends, or by LF alone
+        quoted = quoted.replace(b"\n", b"\r\n")
+    if len(quoted) <= 4 * (len(given) + 2) // 3 * 78 // 76:
+        encoding, body = "quoted-printable", quoted.decode("ascii")
+    else:
+        encoding, body = "base64", _base64(given)
     return _part(f'text/{subtype}; charset="utf-8"', encoding, body)
 
 
 def _base64(given: bytes) -> str:
-    return encodebytes(given).decode("ascii").replace("\n", "\r\n")
+    packed = b2a_base64(given, newline=False).decode("ascii")
+    return "".join(f"{packed[at : at + BASE64_LINE]}\r\n" for at in range(0, len(packed), BASE64_LINE))
 
 
 def _part(kind: str, encoding: str, body: str) -> str:

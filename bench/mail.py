@@ -104,7 +104,9 @@ def _owe_anew() -> None:
     with write():
         now = clock.now()
         mine = sa.update(Message).where(Message.kind == Kind.INVITATION)
-        db.session.execute(mine.values(state=MessageState.OWED, not_before=now, tries=0, raw=None, settled_at=None))
+        db.session.execute(
+            mine.values(state=MessageState.OWED, not_before=now, tries=0, raw=None, begun=False, settled_at=None)
+        )
 
 
 def _settle() -> None:

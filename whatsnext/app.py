@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
-from whatsnext import db, i18n, jobs, mail, web
+from whatsnext import db, i18n, mail, web
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,7 +41,6 @@ def create_app(settings: Settings) -> Flask:
     db.init_app(app, settings.database, wal_backported=settings.sqlite_wal_backported)
     mail.init_app(app)
     web.init_app(app)
-    jobs.init_app(app)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, hops, hops, hops, hops)  # type: ignore[method-assign]
     return app

@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -26,41 +25,19 @@ from whatsnext.calendars import timezone
 from whatsnext.db import connected, database_now, db, whole, write, written
 from whatsnext.inbox import Inbox
 from whatsnext.mail import deliver, wire
-from whatsnext.models import JobRun, MessageState, RateLimit, SignedIn, SignInLink
+from whatsnext.models import JobRun, RateLimit, SignedIn, SignInLink
 from whatsnext.services import clocks, follows, holds, incoming, reminders
 
 log = logging.getLogger(__name__)
 
 CHANNEL = "whatsnext_owed"
+"""On PostgreSQL each commit that owes mails is told there, by the database itself (migration 0012)."""
 LONGEST_SLEEP = 5.0
 PATIENCE = 3.0
 """Seconds a mail under way has to finish when the worker stops; then its line is cut and it is tried again later."""
 TRIES_TO_WRITE = 5
 SIGNED_IN_AT_MOST = timedelta(days=14)
 LINKS_KEPT = timedelta(days=1)
-
-
-def init_app(app: Flask) -> None:
-    """On PostgreSQL each commit that owes mails wakes the workers of all processes."""
-    with app.app_context():
-        if db.engine.dialect.name == "postgresql":
-            sa.event.listen(db.engine, "after_cursor_execute", _notify)
-
-
-def _notify(connection: sa.Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-    """Delivered by the server when the transaction commits, once however often it was asked for.
-
-    Also for mails that are owed again: released, resumed, tried once more.
-    """
-    if statement.startswith("INSERT INTO message ") or (
-        statement.startswith("UPDATE message ") and _makes_owed(parameters)
-    ):
-        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
-
-
-def _makes_owed(parameters: Any) -> bool:
-    rows = parameters if isinstance(parameters, (list, tuple)) else [parameters]
-    return any(row.get("state") == MessageState.OWED for row in rows)
 
 
 # --- periodic work ---------------------------------------------------------------------------------------

@@ -136,9 +136,7 @@ _WRITTEN = (
     .where(Message.id == sa.bindparam("written"))
     .values(subject=sa.bindparam("subject"), raw=sa.bindparam("raw"))
 )
-_STAMPED = (
-    sa.update(Registration).where(Registration.id == sa.bindparam("stamped")).values(stamp=sa.bindparam("stamp"))
-)
+_STAMPED = sa.update(Registration).where(Registration.id == sa.bindparam("stamped")).values(stamp=sa.bindparam("stamp"))
 
 
 def _ready(message: Message, raw: bytes) -> Ready:
@@ -148,7 +146,7 @@ def _ready(message: Message, raw: bytes) -> Ready:
         Event: registration.event,
         Person: registration.person,
     }
-    rests_on = {_name(column): getattr(about[column.class_], column.key) for column in RESTS_ON}
+    rests_on = {_name(column): getattr(about[column.class_], column.key) for column in (Registration.id, *RESTS_ON)}
     parcel = Parcel(message.recipient, sender(registration), raw)
     return Ready(parcel, rests_on, KINDS[message.kind].best_before(message))
 
@@ -191,23 +189,28 @@ RESTS_ON = (
 
 
 def _name(column: Any) -> str:
-    return f"{column.class_.__tablename__}_{column.key}"
+    return f"seen_{column.class_.__tablename__}_{column.key}"
 
 
 @cache
 def _begin(_dialect: str) -> sa.Update:
-    """Waits for nobody: whoever holds one of the two rows may be waiting for the other."""
-    row, gone = aliased(Message), sa.bindparam("gone")
+    """Waits for nobody: whoever holds one of the two rows may be waiting for the other.
+
+    The registration is named, not looked up by the row: PostgreSQL would look through everybody's.
+    """
+    row, gone = aliased(Message), sa.bindparam("gone", type_=sa.Integer)
     as_it_was = [column.is_not_distinct_from(sa.bindparam(_name(column), type_=column.type)) for column in RESTS_ON]
     about = sa.select(sa.literal(1)).select_from(Registration).join(Registration.event).join(Registration.person)
-    same = about.where(Registration.id == row.registration_id, *as_it_was).correlate(row).exists()
+    same = about.where(Registration.id == sa.bindparam(_name(Registration.id)), *as_it_was).exists()
     mine = (row.id == sa.bindparam("claimed"), row.tries == sa.bindparam("mine"))
     held = (row.state == MessageState.SENDING, row.not_before > database_clock())
     went = (row.id == gone, row.tries == sa.bindparam("gone_tries"), row.state.in_(_UNDER_WAY))
     either = sa.or_(sa.and_(*went), sa.and_(*mine, *held, same))
     both = sa.select(row.id).where(row.id.in_([gone, sa.bindparam("claimed")]), either)
     free = both.with_for_update(skip_locked=True, of=row)
-    settled = {name: sa.case((Message.id == gone, value), else_=getattr(Message, name)) for name, value in _AS_SENT.items()}
+    settled = {
+        name: sa.case((Message.id == gone, value), else_=getattr(Message, name)) for name, value in _AS_SENT.items()
+    }
     leased = sa.case((Message.id == gone, Message.not_before), else_=database_clock(LEASE))
     return sa.update(Message).where(Message.id.in_(free)).values(**settled, not_before=leased, begun=True)
 
@@ -266,8 +269,8 @@ def _those(_dialect: str) -> sa.Select[Any]:
     Their talk is mostly the same, so that it is read once and not with each. Nothing has been read before.
     """
     those = (Message.id.in_(sa.bindparam("ids", expanding=True)), Message.state == MessageState.SENDING)
-    about = contains_eager(Message.registration).contains_eager(Registration.person)
-    joined = sa.select(Message).join(Message.registration).join(Registration.person).where(*those).options(about)
+    about = (contains_eager(Message.registration).contains_eager(Registration.person), undefer(Message.raw))
+    joined = sa.select(Message).join(Message.registration).join(Registration.person).where(*those).options(*about)
     ordered = joined.order_by(Message.not_before, Message.id)
     return ordered.with_for_update(skip_locked=True, key_share=True, of=[Message, Registration])
 

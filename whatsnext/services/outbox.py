@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
@@ -223,7 +224,10 @@ def _owe_within_limits(
     since = {"an_hour_ago": now - timedelta(hours=1), "a_day_ago": now - timedelta(days=1)}
     given = {"person": owner.id, "most": brake if unproved else 0, **since}
     side_by_side = db.engine.dialect.name == "postgresql"  # on SQLite one writes at a time
+    about = {"person_id": owner.id, "recipient": owner.email, "unproved": unproved, **about}
     db.session.flush()
+    if made and _owe_first(row(kind, now, event, **about), brake, brake - NEAR_THE_BRAKE * side_by_side, given):
+        return
     if side_by_side and not made:
         plain(_ONE_AT_A_TIME, given)
     in_an_hour, in_a_day, to_new = plain(_OWED_LATELY, given).one()
@@ -235,10 +239,25 @@ def _owe_within_limits(
     if replacing is not None:
         supersede(replacing, (kind,), now)
     state = MessageState.HELD if unproved and to_new >= brake else MessageState.OWED
-    mail = row(
-        kind, now, event, person_id=owner.id, recipient=owner.email, unproved=unproved, **{**about, "state": state}
-    )
-    plain(_OWE, mail)
+    plain(_OWE, {**row(kind, now, event, **about), "state": state})
+
+
+def _owe_first(mail: dict[str, Any], brake: int, near: int, given: dict[str, Any]) -> bool:
+    """The same by one statement for a person who was never owed a mail; False, and nothing, from `near` to `brake`."""
+    new = {f"new_{name}": value for name, value in mail.items()}
+    return plain(_owe_unless_near(tuple(mail)), {"brake": brake, "near": near, **given, **new}).rowcount == 1
+
+
+@cache
+def _owe_unless_near(names: tuple[str, ...]) -> sa.Insert:
+    columns, brake = Message.__table__.c, sa.bindparam("brake", type_=sa.Integer)
+    counted = sa.select(_to_new_addresses().label("number")).subquery()
+    new = {name: sa.bindparam(f"new_{name}", type_=columns[name].type) for name in names}
+    held = sa.literal(MessageState.HELD, columns["state"].type)
+    values = {**new, "state": sa.case((counted.c.number >= brake, held), else_=new["state"])}
+    far = sa.or_(counted.c.number < sa.bindparam("near", type_=sa.Integer), counted.c.number >= brake)
+    owing = _OWE.from_select(names, sa.select(*values.values()).where(far), include_defaults=False)
+    return owing.execution_options(preserve_rowcount=True)
 
 
 def supersede(registration: Registration, kinds: Collection[Kind], now: datetime) -> list[Unsent]:

@@ -31,7 +31,6 @@ TITLES: dict[str, Any] = {
     "gebaerdensprache": _l("Sign language"),
     "hilfe": _l("Help and contact"),
 }
-_NOTICE_VERSION = sa.select(Page.version).where(Page.slug == "datenschutz", Page.language == sa.bindparam("language"))
 STATEMENT = "barrierefreiheit"
 STATEMENT_LASTS = timedelta(days=335)
 """The statement on accessibility is to be renewed every year; after eleven months organisers are reminded."""
@@ -107,9 +106,10 @@ def save(slug: str, language: str, body: str, version: int, now: datetime) -> Te
     return text(slug, language)
 
 
-def notice_version(language: str) -> int:
-    """The version of the privacy notice shown now, stored with each registration; 0 is the template."""
-    return db.session.scalar(_NOTICE_VERSION, {"language": language}) or 0
+def notice_version(language: str | sa.BindParameter[str]) -> sa.ColumnElement[int]:
+    """The version of the privacy notice shown now, which is stored with each registration; 0 is the template."""
+    shown = sa.select(Page.version).where(Page.slug == "datenschutz", Page.language == language)
+    return sa.func.coalesce(shown.scalar_subquery(), 0)
 
 
 def unedited() -> list[Text]:

@@ -23,7 +23,7 @@ from whatsnext.errors import (
     RegistrationNotOpen,
 )
 from whatsnext.models import Event, EventState, Kind, Message, Mode, Person, Registration, Status
-from whatsnext.services import holds, invitations, outbox, people, waiting_list
+from whatsnext.services import holds, invitations, outbox, pages, people, waiting_list
 
 ACTIVE = (Status.HELD, Status.WAITING, Status.OFFERED, Status.CONFIRMED)
 RESEND_AFTER = timedelta(minutes=1)
@@ -36,7 +36,11 @@ _THEIRS = (
     .outerjoin(Registration, sa.and_(Registration.person_id == Person.id, _AT_THIS_TALK))
     .where(Person.email == sa.bindparam("email"))
 )
-_REGISTER = sa.insert(Registration.__table__).returning(Registration.__table__.c.id)  # type: ignore[arg-type]
+_REGISTER = (
+    sa.insert(Registration.__table__)  # type: ignore[arg-type]
+    .values(notice_version=pages.notice_version(sa.bindparam("spoken", type_=sa.String)))
+    .returning(Registration.__table__.c.id)
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,6 @@ class Wish:
     waiting_ok: bool = False
     needs: str = ""
     needs_consent: bool = False
-    notice_version: int = 0
     network: str = ""
     form_key: str = ""
     browser: str = ""
@@ -292,7 +295,7 @@ def _again(registration: Registration, wish: Wish, now: datetime, *, place: bool
 def _correct(registration: Registration, wish: Wish, now: datetime, *, place: bool) -> None:
     """A need that was named stays if the same person leaves the field empty now, which may be for any reason."""
     same_browser = wish.browser and wish.browser == registration.browser
-    for name, value in _typed(wish, now).items():
+    for name, value in {**_typed(wish, now), "notice_version": pages.notice_version(wish.language)}.items():
         if not (same_browser and not wish.needs and name.startswith("needs")):
             setattr(registration, name, value)
     registration.changed_at = now
@@ -348,7 +351,6 @@ def _typed(wish: Wish, now: datetime) -> dict[str, Any]:
         "language": wish.language,
         "needs": wish.needs if wish.needs_consent else "",
         "needs_consent_at": now if wish.needs and wish.needs_consent else None,
-        "notice_version": wish.notice_version,
         "form_key": wish.key,
         "browser": wish.browser,
     }
@@ -364,7 +366,7 @@ def move_unproved(registration: Registration, *, place: bool) -> None:
 
 def _anew(registration: Registration, said: dict[str, Any]) -> tuple[int, str]:
     """The person's row as it was, but for what belongs to the earlier sign-up. Returns its id and ref."""
-    for name, value in said.items():
+    for name, value in {**said, "notice_version": pages.notice_version(said["language"])}.items():
         setattr(registration, name, value)
     registration.proved_at = registration.cancelled_at = registration.cancelled_by = registration.offer_ends_at = None
     registration.offer_lapsed_at = registration.confirmed_at = None
@@ -374,8 +376,8 @@ def _anew(registration: Registration, said: dict[str, Any]) -> tuple[int, str]:
 def _first(event: Event, person: Person, said: dict[str, Any]) -> tuple[int, str]:
     """A row for someone new at this talk; its ref and reply token never change. Returns its id and ref."""
     ref, reply_token = tokens.random_base32(), tokens.random_base32()
-    row = {"ref": ref, "reply_token": reply_token, "event_id": event.id, "person_id": person.id, **said}
-    return plain(_REGISTER, row).scalar_one(), ref
+    own = {"ref": ref, "reply_token": reply_token, "event_id": event.id, "person_id": person.id}
+    return plain(_REGISTER, {**own, **said, "spoken": said["language"]}).scalar_one(), ref
 
 
 def _is_next_with_place(registration: Registration) -> bool:

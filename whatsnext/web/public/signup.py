@@ -12,9 +12,8 @@ from wtforms import HiddenField
 from whatsnext import clock, i18n, text, tokens
 from whatsnext.db import db, write
 from whatsnext.errors import DomainError, EventFull, LinkExpired, LinkInvalid, TooManyTries, TooSoon
-from whatsnext.i18n import language
 from whatsnext.models import Mode, Person, Registration, Status
-from whatsnext.services import blocking, catalogue, pages, registrations, signup, waiting_list
+from whatsnext.services import blocking, catalogue, registrations, signup, waiting_list
 from whatsnext.services.signup import Receipt
 from whatsnext.tokens import Purpose
 from whatsnext.web import access, asking, guards, ratelimit
@@ -64,11 +63,7 @@ def _send(slug: str, form: SignUpForm, person: Person | None, secret: str) -> Re
     try:
         with write():
             ratelimit.spend(ratelimit.SIGN_UP, address)
-            wish = form.wish(
-                browser=tokens.digest(secret),
-                network=ratelimit.network(),
-                notice_version=pages.notice_version(language()),
-            )
+            wish = form.wish(browser=tokens.digest(secret), network=ratelimit.network())
             return signup.sign_up(slug, wish, person, clock.now())
     except TooManyTries:
         raise

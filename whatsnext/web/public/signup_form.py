@@ -59,7 +59,7 @@ class SignUpForm(Form):
         """Say in the page which ways are full, so that its button means the waiting list."""
         self.full.data = " ".join(sorted(modes))
 
-    def wish(self, *, browser: str, network: str, notice_version: int) -> Wish:
+    def wish(self, *, browser: str, network: str) -> Wish:
         """What was typed. `browser` is the digest of the asking browser's cookie."""
         return Wish(
             name=self.name.data,
@@ -70,7 +70,6 @@ class SignUpForm(Form):
             waiting_ok=self.mode.data in (self.full.data or "").split(),
             needs=self.needs.data or "",
             needs_consent=bool(self.needs_consent.data),
-            notice_version=notice_version,
             network=network,
             form_key=self.key,
             browser=browser,

@@ -24,7 +24,6 @@ from whatsnext.web import (
     ops,
     organise,
     public,
-    ratelimit,
     security,
     traffic,
 )
@@ -54,7 +53,6 @@ def init_app(app: Flask) -> None:
     app.url_map.converters |= {"int": Number, "string": Word, "default": Word}
     traffic.init_app(app)
     security.init_app(app)
-    ratelimit.init_app(app)
     for package in (public, attendee, organise, account, ops, feeds):
         app.register_blueprint(package.bp)
     app.context_processor(_names)

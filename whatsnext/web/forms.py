@@ -121,7 +121,8 @@ class Form(FlaskForm):  # type: ignore[misc]
 
     def validate(self, extra_validators: Any = None) -> bool:
         good = bool(super().validate(extra_validators))
-        _name_the_fields(self)
+        if not good:
+            _name_the_fields(self)
         if any(_strangers(self, request.form)) or any(_strangers(self, request.files)):
             self.form_errors.append(_("The form sent fields that do not belong to it. Check your entries and send it."))
             good = False

@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from flask import Flask, current_app, g, request
-from flask_limiter import Limiter
+from flask import current_app, g, request
 from limits import RateLimitItem, parse
 from limits.storage import Storage
+from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy.exc import SQLAlchemyError
 
 from whatsnext import clock, i18n
@@ -65,11 +65,10 @@ def spend(allowance: Allowance, address: str = "") -> None:
         keys.append((allowance.per_address, _key(address)))
     if found := network():
         keys.append((allowance.per_network, _key(found)))
-    limiter = _limiter.limiter
     with _together():
-        refused = [(item, key) for item, key in keys if not limiter.hit(item, allowance.name, key)]
+        refused = [(item, key) for item, key in keys if not _limiter.hit(item, allowance.name, key)]
     if refused:
-        ends = max(limiter.get_window_stats(item, allowance.name, key).reset_time for item, key in refused)
+        ends = max(_limiter.get_window_stats(item, allowance.name, key).reset_time for item, key in refused)
         until, now = datetime.fromtimestamp(ends, UTC), clock.now()
         words = i18n.clock_time(until.astimezone(ZONE))
         raise RateLimited(
@@ -164,8 +163,4 @@ class SqlStorage(Storage):
             connection.execute(sa.delete(RateLimit).where(RateLimit.key == key))
 
 
-_limiter = Limiter(lambda: "", storage_uri="whatsnext://", strategy="fixed-window")
-
-
-def init_app(app: Flask) -> None:
-    _limiter.init_app(app)
+_limiter = FixedWindowRateLimiter(SqlStorage())

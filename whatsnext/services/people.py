@@ -7,8 +7,9 @@ from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import make_transient_to_detached
 
-from whatsnext.db import db
+from whatsnext.db import db, plain
 from whatsnext.models import Person
 from whatsnext.permissions import Role
 
@@ -22,21 +23,23 @@ def with_address(email: str, language: str, now: datetime) -> Person:
 def make_new(email: str, language: str, now: datetime) -> Person | None:
     """A new person with this normalised address, or None where it is known."""
     given = {"email": email, "language": language, "created_at": now}
-    made: Person | None = db.session.scalar(_insert_person(db.engine.dialect.name), given)
-    return made
+    made = plain(_insert_person(db.engine.dialect.name), given).scalar()
+    if made is None:
+        return None
+    empty = dict.fromkeys(Person.__table__.columns.keys())
+    person = Person(**{**empty, **_NEW, **given, "id": made})
+    make_transient_to_detached(person)  # as if it had been read
+    db.session.add(person)
+    return person
+
+
+_NEW = {"name": "", "agency": "", "role": Role.ATTENDEE}
 
 
 @cache
 def _insert_person(dialect: str) -> sa.Executable:
     table = Person.__table__
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    new = insert(table).values(  # type: ignore[arg-type]
-        email=sa.bindparam("email"),
-        name="",
-        agency="",
-        language=sa.bindparam("language"),
-        role=Role.ATTENDEE,
-        created_at=sa.bindparam("created_at"),
-    )
-    made = new.on_conflict_do_nothing(index_elements=[table.c.email]).returning(*table.c)
-    return sa.select(Person).from_statement(made)
+    given = {name: sa.bindparam(name) for name in ("email", "language", "created_at")}
+    new = insert(table).values(**_NEW, **given)  # type: ignore[arg-type]
+    return new.on_conflict_do_nothing(index_elements=[table.c.email]).returning(table.c.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -22,7 +23,7 @@ def with_address(email: str, language: str, now: datetime) -> Person:
 
 def make_new(email: str, language: str, now: datetime) -> Person | None:
     """A new person with this normalised address, or None where it is known."""
-    given = {"email": email, "language": language, "created_at": now}
+    given: dict[str, Any] = {"email": email, "language": language, "created_at": now}
     made = plain(_insert_person(db.engine.dialect.name), given).scalar()
     if made is None:
         return None
@@ -40,6 +41,6 @@ _NEW = {"name": "", "agency": "", "role": Role.ATTENDEE}
 def _insert_person(dialect: str) -> sa.Executable:
     table = Person.__table__
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    given = {name: sa.bindparam(name) for name in ("email", "language", "created_at")}
+    given: dict[str, Any] = {name: sa.bindparam(name) for name in ("email", "language", "created_at")}
     new = insert(table).values(**_NEW, **given)  # type: ignore[arg-type]
     return new.on_conflict_do_nothing(index_elements=[table.c.email]).returning(table.c.id)

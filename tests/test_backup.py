@@ -80,6 +80,15 @@ def test_what_was_there_comes_back_and_what_came_later_is_gone(app: Flask, make:
     make.registration(db.session.scalars(sa.select(Event)).one())  # numbers go on above those restored
 
 
+def test_a_database_put_back_still_wakes_the_workers(app: Flask, make: Make, take: Take, database: Database) -> None:
+    if database.kind != "postgresql":
+        return  # SQLite wakes nobody
+    named = sa.text("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname")
+    file = take()
+    put_back(app, file)
+    assert db.session.scalars(named).all() == ["message_inserted", "message_owed_again"]
+
+
 def test_it_says_what_it_holds_and_is_for_its_owner_only(app: Flask, make: Make, take: Take) -> None:
     make.registration(make.event())
     file = take()

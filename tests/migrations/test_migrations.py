@@ -100,6 +100,19 @@ def test_there_is_one_head():
     assert len(SCRIPTS.get_heads()) == 1
 
 
+def test_pages_of_registrations_have_room_as_the_model_says(fresh):
+    """So that all of a talk can be changed in place; alembic compares no such options."""
+    go("head")
+    if db.engine.dialect.name != "postgresql":
+        return  # SQLite writes a row where it stood
+    with db.engine.connect() as connection:
+        found = dict(connection.exec_driver_sql("SELECT relname, reloptions FROM pg_class WHERE relkind = 'r'").all())
+    wanted = {table.name: table.dialect_options["postgresql"].get("with") for table in Base.metadata.sorted_tables}
+    for name, options in wanted.items():
+        assert found[name] == ([f"{key}={value}" for key, value in options.items()] if options else None)
+    assert found["registration"] == ["fillfactor=50"]
+
+
 def test_the_models_equal_the_newest_migration(fresh):
     upgrade(fresh)
     with db.engine.connect() as connection:

@@ -62,6 +62,7 @@ class Registration(Base):
         sa.Index("ix_registration_line", "event_id", "mode", "status", "arrival"),
         sa.Index("ix_registration_hold", "status", "hold_ends_at"),
         sa.Index("ix_registration_network", "event_id", "network"),
+        {"postgresql_with": {"fillfactor": 50}},
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     ref: Mapped[str] = mapped_column(sa.String(26), unique=True)

@@ -328,7 +328,8 @@ def _put_postgresql(dump: Path, manifest: Manifest) -> None:
     _postgresql("pg_restore", *PLAIN, f"--file={script}", str(dump))
     with db.engine.connect() as connection:
         old = [f'DROP TABLE public."{name}" CASCADE;' for name in sa.inspect(connection).get_table_names("public")]
-    before.write_text("\n".join(["SET lock_timeout = '15s';", *old, ""]))
+    old.append("DROP FUNCTION IF EXISTS public.whatsnext_wake();")
+    before.write_text("\n".join(["SET lock_timeout = '15s';", "SET client_min_messages = error;", *old, ""]))
     after.write_text(_HOLD.format(schema="public.") + ";\n")
     scripts = [f"--file={each}" for each in (before, script, after)]
     options = ("--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null")

@@ -1,7 +1,7 @@
 """PostgreSQL leaves room on each page of registrations, so that those of a whole talk can be changed in place.
 
 A new version of a row on another page is written into all nine indexes: moving a talk with 10,000 attendees spent more
-than half of its time on that. Pages that are full already fill up no further; `VACUUM FULL registration` lays them anew.
+than half of its time on that. Pages that are full already stay so until `VACUUM FULL registration`.
 """
 
 import sqlalchemy as sa

@@ -87,9 +87,13 @@ def _engine_options(url: str) -> dict[str, Any]:
 
 
 def journal_mode(version: tuple[int, int, int], *, wal_backported: bool) -> str:
-    """`wal` where the linked SQLite cannot lose a commit at a checkpoint, else `delete` (safety.md B1)."""
+    """`wal` where the linked SQLite cannot lose a commit at a checkpoint, else a rollback journal (safety.md B1).
+
+    That one is emptied and synced at each commit. Deleted, as SQLite does by itself, it may be there again after a
+    power cut, and undo what was confirmed.
+    """
     fixed = wal_backported or version >= WAL_SAFE[0] or any(version[:2] == v[:2] and version >= v for v in WAL_SAFE)
-    return "wal" if fixed else "delete"
+    return "wal" if fixed else "truncate"
 
 
 def _prepare_sqlite(engine: sa.Engine, *, wal_backported: bool) -> None:

@@ -29,9 +29,8 @@ def make_new(email: str, language: str, now: datetime) -> Person | None:
         return None
     empty = dict.fromkeys(Person.__table__.columns.keys())
     person = Person(**{**empty, **_NEW, **given, "id": made})
-    make_transient_to_detached(person)  # as if it had been read
-    db.session.add(person)
-    return person
+    make_transient_to_detached(person)
+    return db.session.merge(person, load=False)  # as if it had been read
 
 
 _NEW = {"name": "", "agency": "", "role": Role.ATTENDEE}

@@ -121,11 +121,16 @@ def _identifier(value: str) -> icalendar.vText:
     return _Text(value)
 
 
-def _who(name: str, address: str) -> icalendar.vCalAddress:
-    """A person with CN, where the name has one. Raises ValueError unless `address` is a plain ASCII address."""
+def _plain(address: str) -> str:
+    """Raises ValueError unless `address` is a plain ASCII address."""
     if not _ADDRESS.fullmatch(address):
         raise ValueError(f"{address!r} is no mail address")
-    person = icalendar.vCalAddress(f"mailto:{address}")
+    return address
+
+
+def _who(name: str, address: str) -> icalendar.vCalAddress:
+    """A person with CN, where the name has one. Raises ValueError unless `address` is a plain ASCII address."""
+    person = icalendar.vCalAddress(f"mailto:{_plain(address)}")
     common_name = _NOT_IN_NAMES.sub(" ", texts.line(name)).strip()
     if common_name:
         person.params["CN"] = common_name
@@ -144,12 +149,21 @@ def _attendee(invitation: Invitation) -> icalendar.vCalAddress:
     return person
 
 
-def _organiser(entry: Entry) -> icalendar.vCalAddress:
+def _organiser(name: str, address: str, sent_by: str = "") -> icalendar.vCalAddress:
     """ORGANIZER, with SENT-BY where another address sends (RFC 5545 §3.2.18)."""
-    organiser = _who(entry.organiser_name, entry.organiser_address)
-    if isinstance(entry, Invitation) and entry.sent_by:
-        organiser.params["SENT-BY"] = str(_who("", entry.sent_by))
+    organiser = _who(name, address)
+    if sent_by:
+        organiser.params["SENT-BY"] = str(_who("", sent_by))
     return organiser
+
+
+@lru_cache(maxsize=64)
+def _organiser_line(name: str, sent_by: str) -> str:
+    """All but the address, which each attendee has another of."""
+    return texts.unfolded("ORGANIZER", _organiser(name, _ANYBODY, sent_by)).removesuffix(_ANYBODY)
+
+
+_ANYBODY = "a@b"
 
 
 def _zone(entry: Entry) -> ZoneInfo:
@@ -216,6 +230,8 @@ def _vevent(entry: Entry, stamp: datetime, status: str) -> icalendar.Event:
     _add_common(event, entry, status)
     for name, value in _own(entry, stamp):
         event.add(name, value)
+    if entry.organiser_address:
+        event.add("ORGANIZER", _organiser(entry.organiser_name, entry.organiser_address))
     return event
 
 
@@ -249,8 +265,6 @@ def _own(entry: Entry, stamp: datetime) -> Iterator[tuple[str, texts.Value]]:
         link = _uri(entry.join_link)
         link.params["VALUE"] = "URI"
         yield "CONFERENCE", link
-    if entry.organiser_address or isinstance(entry, Invitation):
-        yield "ORGANIZER", _organiser(entry)
 
 
 def _for_attendee(invitation: Invitation, stamp: datetime, status: str) -> bytes:
@@ -262,8 +276,10 @@ def _for_attendee(invitation: Invitation, stamp: datetime, status: str) -> bytes
     times = (invitation.start, invitation.end, invitation.recurrence, *(repeat.left_out if repeat else ()))
     written = tuple((at.fold, str(at.tzinfo)) if at else None for at in times)
     common = _common(replace(invitation, **_OWN), status, written)
-    own = [texts.content_line(name, value) for name, value in _own(invitation, stamp)]
-    return b"".join((common, *own, texts.content_line("ATTENDEE", _attendee(invitation)), END_EVENT))
+    own = [texts.unfolded(name, value) for name, value in _own(invitation, stamp)]
+    own.append(_organiser_line(invitation.organiser_name, invitation.sent_by) + _plain(invitation.organiser_address))
+    own.append(texts.unfolded("ATTENDEE", _attendee(invitation)))
+    return b"".join((common, *(texts.folded(line) + b"\r\n" for line in own), END_EVENT))
 
 
 @lru_cache(maxsize=64)

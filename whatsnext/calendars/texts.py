@@ -42,10 +42,9 @@ def folded(content_line: str) -> bytes:
     return b"\r\n ".join((*parts, octets[start:]))
 
 
-def content_line(name: str, value: Value) -> bytes:
-    """One property with its parameters, folded, with its line end."""
-    whole = _ANY.content_line(name, value) if value.params else f"{name}:{value.to_ical().decode()}"
-    return folded(whole) + b"\r\n"
+def unfolded(name: str, value: Value) -> str:
+    """One property with its parameters, on one line of any length."""
+    return str(_ANY.content_line(name, value)) if value.params else f"{name}:{value.to_ical().decode()}"
 
 
 def written(component: icalendar.Component) -> bytes:

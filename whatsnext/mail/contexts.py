@@ -6,6 +6,7 @@ Join links go to people with a place only, and of protected talks to nobody: the
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -85,8 +86,17 @@ def where(registration: Registration) -> str:
 
 def manage_link(registration: Registration) -> str:
     """The person's own page."""
-    about = ("page", registration.id, i18n.language())
-    return together.once(about, lambda: external("attendee.registration", key=_key(registration)))
+    return _own_page("attendee.registration", registration)
+
+
+def _own_page(endpoint: str, registration: Registration) -> str:
+    """Of many people only the token differs, which is made of what an address may hold."""
+    page = together.once((endpoint, i18n.language()), lambda: external(endpoint, key=_KEY))
+    return page.replace(_KEY, _key(registration))
+
+
+_KEY = secrets.token_hex(16)
+"""Stands for a token until it is put in."""
 
 
 def _key(registration: Registration) -> str:
@@ -135,7 +145,7 @@ def registration(message: Message, _now: datetime) -> Context:
         "join_link": link,
         "dial_in": own.event.dial_in if link else "",
         "manage_link": manage_link(own),
-        "cancel_link": external("attendee.cancel", key=_key(own)),
+        "cancel_link": _own_page("attendee.cancel", own),
         "status": own.status.value,
         "place": waiting_list.place_in_line(own),
         "one_part": message.part is not None,

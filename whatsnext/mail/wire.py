@@ -13,7 +13,7 @@ from config import Settings
 from whatsnext.mail import maildir
 from whatsnext.mail.mime import Line, Post, PostOffice
 
-BATCH = 20
+BATCH = 50
 """Mails that one worker takes at a time."""
 MAILS_PER_LINE = 50
 FIRST_REST, LONGEST_REST, SLOW_DOMAIN_RESTS = 2.0, 60.0, 120.0

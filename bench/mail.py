@@ -23,7 +23,7 @@ from whatsnext import clock
 from whatsnext.app import create_app
 from whatsnext.db import connected, db, whole, write
 from whatsnext.jobs import deliver_due
-from whatsnext.mail import deliver
+from whatsnext.mail import batches, deliver
 from whatsnext.mail.compose import compose
 from whatsnext.mail.mime import build
 from whatsnext.mail.wire import Courier
@@ -140,7 +140,7 @@ def _marked(port: int, raw: bytes) -> None:
 def _composed() -> None:
     number = 0
     while claims := whole(deliver.claim):
-        number += len(whole(partial(deliver.write_all, claims, clock.now())))
+        number += len(whole(partial(batches.write_all, claims, clock.now())))
     if number != MAILS:
         raise BenchFailed(f"{number} of {MAILS} mails were written")
 

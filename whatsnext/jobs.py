@@ -24,7 +24,7 @@ from whatsnext import clock
 from whatsnext.calendars import timezone
 from whatsnext.db import connected, database_now, db, whole, write, written
 from whatsnext.inbox import Inbox
-from whatsnext.mail import deliver, wire
+from whatsnext.mail import batches, deliver, wire
 from whatsnext.models import JobRun, RateLimit, SignedIn, SignInLink
 from whatsnext.services import clocks, follows, holds, incoming, reminders
 
@@ -143,7 +143,7 @@ def _deliver(claims: deque[deliver.Claim], courier: wire.Courier, stopping: thre
 
 def _send(
     claims: deque[deliver.Claim],
-    ready: dict[int, deliver.Ready],
+    ready: dict[int, batches.Ready],
     connection: sa.Connection,
     courier: wire.Courier,
     stopping: threading.Event | None,
@@ -170,10 +170,10 @@ def _send(
     return number, gone
 
 
-def _written(claims: Collection[deliver.Claim]) -> dict[int, deliver.Ready]:
+def _written(claims: Collection[deliver.Claim]) -> dict[int, batches.Ready]:
     """The mails of a batch. If one cannot be written, each is written alone, and that one is named."""
     try:
-        return whole(lambda: deliver.write_all(claims, clock.now()))
+        return whole(lambda: batches.write_all(claims, clock.now()))
     except Exception:
         log.exception("%s messages could not be written together", len(claims))
         return {}
@@ -184,7 +184,7 @@ class _NotMarked(Exception):
 
 
 def _next(
-    connection: sa.Connection, gone: deliver.Claim | None, claim: deliver.Claim, ready: deliver.Ready | None
+    connection: sa.Connection, gone: deliver.Claim | None, claim: deliver.Claim, ready: batches.Ready | None
 ) -> wire.Parcel | None:
     """Mark the mail that has gone, if any, whatever becomes of the next one; then that. Raises _NotMarked."""
     try:
@@ -201,7 +201,7 @@ def _next(
         raise
 
 
-def _begun(connection: sa.Connection, gone: deliver.Claim | None, claim: deliver.Claim, ready: deliver.Ready) -> bool:
+def _begun(connection: sa.Connection, gone: deliver.Claim | None, claim: deliver.Claim, ready: batches.Ready) -> bool:
     """Mark, and whether the next mail may go as it is written already. What was marked stays so if it may not.
 
     False also where the database failed, neither done: whoever asks then does both on another connection. One that
@@ -210,7 +210,7 @@ def _begun(connection: sa.Connection, gone: deliver.Claim | None, claim: deliver
     if connection.invalidated:
         return False
     try:
-        return deliver.begin(connection, gone, claim, ready, clock.now())
+        return batches.begin(connection, gone, claim, ready, clock.now())
     except DBAPIError as error:
         log.warning("message %s could not begin, and is looked at once more: %s", claim.id, type(error).__name__)
         return False

@@ -18,21 +18,21 @@ from tests.mail.worlds import JOIN_LINK, change, owed, send_all, talk
 from tests.servers import MailServer
 from whatsnext import jobs
 from whatsnext.db import connected, db, write
-from whatsnext.mail import contexts, deliver, wire
+from whatsnext.mail import batches, contexts, deliver, wire
 from whatsnext.models import EventState, Kind, Message, MessageState, Mode, Status
 from whatsnext.services import registrations
 
 
-def batch() -> tuple[list[deliver.Claim], dict[int, deliver.Ready]]:
+def batch() -> tuple[list[deliver.Claim], dict[int, batches.Ready]]:
     with write():
         claims = deliver.claim()
     with write():
-        return claims, deliver.write_all(claims, NOON)
+        return claims, batches.write_all(claims, NOON)
 
 
-def begin(claimed: deliver.Claim, ready: deliver.Ready, now: Any = NOON, gone: deliver.Claim | None = None) -> bool:
+def begin(claimed: deliver.Claim, ready: batches.Ready, now: Any = NOON, gone: deliver.Claim | None = None) -> bool:
     with connected() as connection:
-        return deliver.begin(connection, gone, claimed, ready, now)
+        return batches.begin(connection, gone, claimed, ready, now)
 
 
 def test_a_batch_is_written_at_once_and_each_mail_begins_alone(app: Flask, make: Make, smtp: MailServer) -> None:
@@ -89,9 +89,9 @@ def test_what_changed_in_the_middle_of_a_batch_is_looked_at_once_more(
     """The talk is touched, so all are looked at; one has given up the place, and hears nothing more."""
     event = talk(make)
     messages = [owed(make, Kind.INVITATION, event=event) for _number in range(3)]
-    written = deliver.write_all
+    written = batches.write_all
 
-    def write_and_change(*args: Any) -> dict[int, deliver.Ready]:
+    def write_and_change(*args: Any) -> dict[int, batches.Ready]:
         ready = written(*args)
         messages[1].registration.status = Status.CANCELLED  # type: ignore[union-attr]
         event.version += 1
@@ -285,7 +285,7 @@ def test_a_row_that_someone_changes_just_now_is_not_waited_for(
         organiser.execute(sa.update(Message).where(Message.id == (first.id, second.id)[held]).values(error="paused"))
         with connected() as connection:
             connection.exec_driver_sql("SET lock_timeout = '100ms'")
-            assert not deliver.begin(connection, one, other, ready[second.id], NOON)
+            assert not batches.begin(connection, one, other, ready[second.id], NOON)
             connection.invalidate()
     assert [state for state, _begun, _raw in states()][1 - held] is (MessageState.SENDING, MessageState.SENT)[held]
 

@@ -16,7 +16,7 @@ from tests.mail.worlds import CANCELS, OWN, REQUESTS, change, owed, send_all, ta
 from tests.servers import MailServer, free_port
 from whatsnext.db import db, write
 from whatsnext.i18n import LANGUAGES
-from whatsnext.mail import deliver, wire
+from whatsnext.mail import batches, deliver, wire
 from whatsnext.models import EventState, Kind, Message, MessageState, Registration, Status
 from whatsnext.services import outbox
 
@@ -331,7 +331,7 @@ def test_a_mark_that_fails_is_not_blamed_on_the_next_mail(
 ) -> None:
     gone, following = owed(make, Kind.INVITATION), owed(make, Kind.INVITATION)
     change(following, tries=4)  # its next failure would be its last
-    begin, sent, failures = deliver.begin, deliver.sent, iter([OSError, OSError])
+    begin, sent, failures = batches.begin, deliver.sent, iter([OSError, OSError])
 
     def fail_to_begin(connection: sa.Connection, before: deliver.Claim | None, *rest: Any) -> bool:
         if before is not None and (failure := next(failures, None)) is not None:
@@ -343,7 +343,7 @@ def test_a_mark_that_fails_is_not_blamed_on_the_next_mail(
             raise failure("the database does not answer")
         return sent(claimed, now)
 
-    monkeypatch.setattr(deliver, "begin", fail_to_begin)
+    monkeypatch.setattr(batches, "begin", fail_to_begin)
     monkeypatch.setattr(deliver, "sent", fail_to_mark)
     assert send_all() == 2
     assert look(gone, "state") == [MessageState.SENDING]  # it goes once more when its lease has ended
@@ -358,6 +358,47 @@ def test_reasons_do_not_repeat_the_servers_words_and_logs_name_nobody(
     send_all()
     assert message.recipient not in caplog.text
     assert "@" not in look(message, "error")[0]
+
+
+# --- whose turn it is ------------------------------------------------------------------------------------
+
+
+def test_what_somebody_waits_for_goes_before_what_thousands_are_sent(post: Flask, make: Make, smtp: MailServer) -> None:
+    event = talk(make)
+    news = [owed(make, Kind.UPDATE, event=event) for _number in range(3)]
+    link = owed(make, Kind.SIGN_IN)
+    asked = owed(make, Kind.CONFIRMATION_REQUEST, event=event)
+    change(link, not_before=NOON + timedelta(minutes=1))
+    change(asked, not_before=NOON + timedelta(minutes=2), state=MessageState.DEFERRED)
+    with write():
+        assert [each.id for each in deliver.claim(3)] == [link.id, asked.id, news[0].id]
+    with write():
+        assert [each.id for each in deliver.claim()] == [each.id for each in news[1:]]
+
+
+def test_of_all_other_mails_those_longest_due_go_first_in_whatever_state(post: Flask, make: Make) -> None:
+    event = talk(make)
+    mails = [owed(make, Kind.UPDATE, event=event) for _number in range(4)]
+    states = (MessageState.DEFERRED, MessageState.OWED, MessageState.SENDING, MessageState.HELD)
+    for number, (mail, state) in enumerate(zip(mails, states, strict=True)):
+        change(mail, not_before=NOON - timedelta(minutes=number), state=state)
+    with write():
+        assert [each.id for each in deliver.claim()] == [mails[2].id, mails[1].id, mails[0].id]
+
+
+def test_a_claim_reads_no_further_than_it_takes(post: Flask, make: Make) -> None:
+    """Both of its queries walk along an index, in the order in which they take."""
+    owed(make, Kind.UPDATE)
+    connection, sqlite = db.session.connection(), db.engine.dialect.name == "sqlite"
+    if not sqlite:  # a table this small is walked and sorted unless that is made dear
+        for name in ("seqscan", "bitmapscan", "sort"):
+            connection.exec_driver_sql(f"SET LOCAL enable_{name} = off")
+    for those, index in ((deliver._SOON, "ix_message_soon"), (Message.state == MessageState.OWED, "ix_message_due")):
+        query = deliver._longest(those, NOON, 10).compile(db.engine, compile_kwargs={"literal_binds": True})
+        rows = connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN ' if sqlite else ''}{query}")
+        plan = [row[3] if sqlite else row[0] for row in rows]
+        assert any(index in line for line in plan)
+        assert [line for line in plan if "SCAN" in line or "B-TREE" in line or "Sort" in line or "Seq" in line] == []
 
 
 # --- leases ----------------------------------------------------------------------------------------------

@@ -1,0 +1,163 @@
+"""A batch: what is claimed together is written together, what its mails share once; then each begins alone.
+
+That takes one statement, which also marks the mail before; it checks all that the mail rests on. `write_all` is called
+inside `write()`, `begin` on a connection that is kept, outside of any transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased, contains_eager, undefer
+from sqlalchemy.orm.attributes import set_committed_value
+
+from whatsnext.db import database_clock, db, plain
+from whatsnext.mail import contexts
+from whatsnext.mail.compose import compose, sender
+from whatsnext.mail.deliver import AS_SENT, LEASE, UNDER_WAY, Claim, why_void
+from whatsnext.mail.kinds import KINDS
+from whatsnext.mail.mime import build
+from whatsnext.mail.together import batch
+from whatsnext.mail.wire import Parcel
+from whatsnext.models import Event, Message, MessageState, Person, Registration
+from whatsnext.services import parts
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A mail that is written, what it rests on, and until when it may go."""
+
+    parcel: Parcel
+    rests_on: dict[str, Any]
+    best_before: datetime
+
+
+def write_all(claims: Collection[Claim], now: datetime) -> dict[int, Ready]:
+    """Compose what is claimed and keep it, what the mails share only once. By id of the row.
+
+    Left out is what `prepare` has to look at alone: what someone changes just now, what is void, what is not about a
+    registration, and a talk of several parts.
+    """
+    tries = {each.id: each.tries for each in claims}
+    rows = db.session.scalars(_those(db.engine.dialect.name), {"ids": list(tries)}).all()
+    ready, written, stamped = {}, [], {}
+    with db.session.no_autoflush, batch():
+        for message in rows:
+            own = contexts.registration_of(message)
+            if message.tries != tries[message.id] or parts.several(own.event) or why_void(message, now) is not None:
+                continue
+            if message.begun and message.raw is not None:
+                ready[message.id] = _ready(message, message.raw)
+                continue
+            letter = compose(message, now)
+            raw = build(letter)
+            ready[message.id] = _ready(message, raw)
+            written.append({"written": message.id, "subject": letter.subject, "raw": raw})
+            stamped[own.id] = own.stamp
+            set_committed_value(own, "stamp", own.stamp)  # written below, with the others
+    if written:
+        plain(_WRITTEN, written)
+        plain(_STAMPED, [{"stamped": id_, "stamp": stamp} for id_, stamp in stamped.items()])
+    return ready
+
+
+_WRITTEN = (
+    sa.update(Message)
+    .where(Message.id == sa.bindparam("written"))
+    .values(subject=sa.bindparam("subject"), raw=sa.bindparam("raw"))
+)
+_STAMPED = sa.update(Registration).where(Registration.id == sa.bindparam("stamped")).values(stamp=sa.bindparam("stamp"))
+
+
+def _ready(message: Message, raw: bytes) -> Ready:
+    registration = contexts.registration_of(message)
+    about: dict[Any, Any] = {
+        Registration: registration,
+        Event: registration.event,
+        Person: registration.person,
+    }
+    rests_on = {_name(column): getattr(about[column.class_], column.key) for column in (Registration.id, *RESTS_ON)}
+    parcel = Parcel(message.recipient, sender(registration), raw)
+    return Ready(parcel, rests_on, KINDS[message.kind].best_before(message))
+
+
+def begin(connection: sa.Connection, gone: Claim | None, claimed: Claim, ready: Ready, now: datetime) -> bool:
+    """Mark the mail that has gone, renew the lease of the next: it may go if all that it rests on is as it was.
+
+    By one statement, outside of any transaction. False if either did not come about: both have to be looked at.
+    """
+    if now >= ready.best_before:
+        return False
+    given = {
+        "gone": gone.id if gone else NOBODY,
+        "gone_tries": gone.tries if gone else 0,
+        "claimed": claimed.id,
+        "mine": claimed.tries,
+        "settled_at": now,
+        **ready.rests_on,
+    }
+    return connection.execute(_begin(db.engine.dialect.name), given).rowcount == (2 if gone else 1)
+
+
+NOBODY = 0
+RESTS_ON = (
+    Registration.status,
+    Registration.mode,
+    Registration.sequence,
+    Registration.proved_at,
+    Registration.hold_ends_at,
+    Registration.offer_ends_at,
+    Registration.link_generation,
+    Event.state,
+    Event.version,
+    Event.starts_at,
+    Event.ends_at,
+    Person.blocked_at,
+    Person.bounced_at,
+)
+"""What `still_true`, `best_before` and `is_wanted` of kinds.py read of a mail that goes through `begin`; its link."""
+
+
+def _name(column: Any) -> str:
+    return f"seen_{column.class_.__tablename__}_{column.key}"
+
+
+@cache
+def _begin(_dialect: str) -> sa.Update:
+    """Waits for nobody: whoever holds one of the two rows may be waiting for the other.
+
+    The registration is named, not looked up by the row: PostgreSQL would look through everybody's.
+    """
+    row, gone = aliased(Message), sa.bindparam("gone", type_=sa.Integer)
+    as_it_was = [column.is_not_distinct_from(sa.bindparam(_name(column), type_=column.type)) for column in RESTS_ON]
+    about = sa.select(sa.literal(1)).select_from(Registration).join(Registration.event).join(Registration.person)
+    same = about.where(Registration.id == sa.bindparam(_name(Registration.id)), *as_it_was).exists()
+    mine = (row.id == sa.bindparam("claimed"), row.tries == sa.bindparam("mine"))
+    held = (row.state == MessageState.SENDING, row.not_before > database_clock())
+    went = (row.id == gone, row.tries == sa.bindparam("gone_tries"), row.state.in_(UNDER_WAY))
+    either = sa.or_(sa.and_(*went), sa.and_(*mine, *held, same))
+    both = sa.select(row.id).where(row.id.in_([gone, sa.bindparam("claimed")]), either)
+    free = both.with_for_update(skip_locked=True, of=row)
+    settled = {
+        name: sa.case((Message.id == gone, value), else_=getattr(Message, name)) for name, value in AS_SENT.items()
+    }
+    leased = sa.case((Message.id == gone, Message.not_before), else_=database_clock(LEASE))
+    return sa.update(Message).where(Message.id.in_(free)).values(**settled, not_before=leased, begun=True)
+
+
+@cache
+def _those(_dialect: str) -> sa.Select[Any]:
+    """The rows of a batch that are lent to somebody, in the order in which they were owed, and whom they go to.
+
+    Their talk is mostly the same, so that it is read once and not with each. Nothing has been read before.
+    """
+    those = (Message.id.in_(sa.bindparam("ids", expanding=True)), Message.state == MessageState.SENDING)
+    about = (contains_eager(Message.registration).contains_eager(Registration.person), undefer(Message.raw))
+    joined = sa.select(Message).join(Message.registration).join(Registration.person).where(*those).options(*about)
+    ordered = joined.order_by(Message.not_before, Message.id)
+    return ordered.with_for_update(skip_locked=True, key_share=True, of=[Message, Registration])

@@ -97,7 +97,7 @@ def test_what_changed_in_the_middle_of_a_batch_is_looked_at_once_more(
         event.version += 1
         return ready
 
-    monkeypatch.setattr(deliver, "write_all", write_and_change)
+    monkeypatch.setattr(batches, "write_all", write_and_change)
     assert send_all() == 2
     states = db.session.scalars(sa.select(Message.state).order_by(Message.id)).all()
     assert states == [MessageState.SENT, MessageState.SUPERSEDED, MessageState.SENT]
@@ -116,7 +116,8 @@ def test_one_that_cannot_be_written_stops_none_of_its_batch(
             raise ValueError("no such thing")
         return composed(message, now)
 
-    monkeypatch.setattr(deliver, "compose", fail_for_one)
+    for module in (batches, deliver):
+        monkeypatch.setattr(module, "compose", fail_for_one)
     assert send_all() == 2
     states = db.session.scalars(sa.select(Message.state).order_by(Message.id)).all()
     assert states == [MessageState.SENT, MessageState.DEFERRED, MessageState.SENT]
@@ -131,7 +132,7 @@ def test_one_that_meets_another_transaction_is_tried_again_at_once(
     def meet(*_args: Any) -> bool:
         raise OperationalError("UPDATE message", {}, DeadlockDetected())
 
-    monkeypatch.setattr(deliver, "begin", meet)
+    monkeypatch.setattr(batches, "begin", meet)
     assert send_all() == 1
     assert db.session.scalar(sa.select(Message.state)) is MessageState.SENT
 

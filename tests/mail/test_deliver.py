@@ -393,6 +393,7 @@ def test_a_claim_reads_no_further_than_it_takes(post: Flask, make: Make) -> None
     if not sqlite:  # a table this small is walked and sorted unless that is made dear
         for name in ("seqscan", "bitmapscan", "sort"):
             connection.exec_driver_sql(f"SET LOCAL enable_{name} = off")
+    owed(make, Kind.SIGN_IN, state=MessageState.HELD)
     for those, index in ((deliver._SOON, "ix_message_soon"), (Message.state == MessageState.OWED, "ix_message_due")):
         query = deliver._longest(those, NOON, 10).compile(db.engine, compile_kwargs={"literal_binds": True})
         rows = connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN ' if sqlite else ''}{query}")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from tests.factories import NOON
 from whatsnext.db import db, write
@@ -23,6 +24,7 @@ from whatsnext.errors import (
     TimeSkipped,
 )
 from whatsnext.i18n import speaking
+from whatsnext.mail.compose import compose
 from whatsnext.models import EventState, Kind, Message, MessageState, Mode, PartStat, Status
 from whatsnext.services import differences, events, rescheduling
 from whatsnext.services.differences import Change
@@ -459,3 +461,24 @@ def test_what_people_wrote_or_asked_for_still_goes_out_when_the_talk_is_called_o
         (Kind.FORWARD, other),
         (Kind.EVENT_CANCELLATION, one),
     ]
+
+
+def test_whoever_moves_up_by_a_change_is_told_what_has_changed_as_well(make):
+    talk = make.event(places_on_site=1, title="Register")
+    make.registration(talk, Status.CONFIRMED)
+    waits = make.registration(talk, Status.WAITING, language="en")
+    assert tell(talk, moved(talk, capacity_on_site=2), 2, text="Der Raum war belegt.") == 2
+    db.session.expire_all()
+    mails = db.session.scalars(select(Message).where(Message.registration_id == waits.id).order_by(Message.id)).all()
+    assert [(mail.kind, mail.state) for mail in mails] == [
+        (Kind.UPDATE, MessageState.SUPERSEDED),
+        (Kind.PROMOTION, MessageState.OWED),
+    ]
+    with write():
+        letter = compose(mails[1], NOON)
+    assert letter.calendar is not None
+    for words in (letter.text, letter.html):
+        assert "A place has become free" in words
+        assert "New date: Thu 21 January" in words
+        assert "so far: Wed 20 January" in words
+        assert "Der Raum war belegt." in words

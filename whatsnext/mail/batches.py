@@ -89,7 +89,7 @@ def _ready(message: Message, raw: bytes) -> Ready:
 def begin(connection: sa.Connection, gone: Claim | None, claimed: Claim, ready: Ready, now: datetime) -> bool:
     """Mark the mail that has gone, renew the lease of the next: it may go if all that it rests on is as it was.
 
-    By one statement, outside of any transaction. False if either did not come about: both have to be looked at.
+    By one statement, outside of any transaction, both or neither; False if neither: then both have to be looked at.
     """
     if now >= ready.best_before:
         return False
@@ -98,10 +98,11 @@ def begin(connection: sa.Connection, gone: Claim | None, claimed: Claim, ready: 
         "gone_tries": gone.tries if gone else 0,
         "claimed": claimed.id,
         "mine": claimed.tries,
+        "wanted": 2 if gone else 1,
         "settled_at": now,
         **ready.rests_on,
     }
-    return connection.execute(_begin(db.engine.dialect.name), given).rowcount == (2 if gone else 1)
+    return connection.execute(_begin(db.engine.dialect.name), given).rowcount > 0
 
 
 NOBODY = 0
@@ -129,7 +130,7 @@ def _name(column: Any) -> str:
 
 @cache
 def _begin(_dialect: str) -> sa.Update:
-    """Waits for nobody: whoever holds one of the two rows may be waiting for the other.
+    """Waits for nobody: whoever holds one of the two rows may be waiting for the other, or changing what they rest on.
 
     The registration is named, not looked up by the row: PostgreSQL would look through everybody's.
     """
@@ -141,13 +142,15 @@ def _begin(_dialect: str) -> sa.Update:
     held = (row.state == MessageState.SENDING, row.not_before > database_clock())
     went = (row.id == gone, row.tries == sa.bindparam("gone_tries"), row.state.in_(UNDER_WAY))
     either = sa.or_(sa.and_(*went), sa.and_(*mine, *held, same))
-    both = sa.select(row.id).where(row.id.in_([gone, sa.bindparam("claimed")]), either)
-    free = both.with_for_update(skip_locked=True, of=row)
+    those = sa.select(row.id).where(row.id.in_([gone, sa.bindparam("claimed")]), either)
+    free = those.with_for_update(skip_locked=True, of=row).cte("free", nesting=True)
+    all_of_them = sa.select(sa.func.count()).select_from(free).scalar_subquery() == sa.bindparam("wanted")
     settled = {
         name: sa.case((Message.id == gone, value), else_=getattr(Message, name)) for name, value in AS_SENT.items()
     }
     leased = sa.case((Message.id == gone, Message.not_before), else_=database_clock(LEASE))
-    return sa.update(Message).where(Message.id.in_(free)).values(**settled, not_before=leased, begun=True)
+    both = Message.id.in_(sa.select(free.c.id).where(all_of_them))
+    return sa.update(Message).where(both).values(**settled, not_before=leased, begun=True)
 
 
 @cache

@@ -26,8 +26,8 @@ from whatsnext.services.differences import Change
 PRODUCT = "What's NEXt"
 UNLESS_GIVEN: dict[str, Any] = {
     **dict.fromkeys(("when", "where", "series", "title", "join_link", "dial_in"), ""),
-    "parts": (),
-    "contact": (),
+    **dict.fromkeys(("parts", "contact", "changes"), ()),
+    **dict.fromkeys(("moved", "hidden", "note"), ""),
 }
 """What the layout of every mail names. A name that a mail does not give would be the one that pages know by it."""
 OWN_LINKS = (

@@ -95,8 +95,7 @@ def _own_page(endpoint: str, registration: Registration) -> str:
     return page.replace(_KEY, _key(registration))
 
 
-_KEY = secrets.token_hex(16)
-"""Stands for a token until it is put in."""
+_KEY = secrets.token_hex(16)  # stands for a token until it is put in
 
 
 def _key(registration: Registration) -> str:
@@ -185,26 +184,35 @@ def offer(message: Message, _now: datetime) -> Context:
     }
 
 
-def update(message: Message, _now: datetime) -> Context:
+def invited(message: Message, now: datetime) -> Context:
+    """A place; and what has changed, where this mail takes the place of the one that would have said so."""
+    return {**registration(message, now), **(_news(message) if "before" in message.facts else {})}
+
+
+def update(message: Message, now: datetime) -> Context:
+    """What has changed, and whether a calendar holds it."""
+    switch = _mode_change(message, registration_of(message))
+    return {**registration(message, now), **_news(message, *switch), "invited": message.sequence is not None}
+
+
+def _news(message: Message, *switch: differences.Change) -> Context:
     """Old and new side by side, as far as this person may read both; only the new once the old is forgotten."""
     own = registration_of(message)
     after = differences.facts(own.event)
     before = message.facts.get("before", after)
     part = message.part.position if message.part else None
-    rows = [*_mode_change(message, own), *differences.changes(before, after, part)]
+    rows = [*switch, *differences.changes(before, after, part)]
     shown = [row for row in rows if row.public or join_link(own)]
     old_when = differences.part_in_words(before, part) if part else differences.when_in_words(before)
     moved = _moved(before, after, part)
     return {
-        **registration(message, _now),
         "changes": shown,
         "hidden": len(shown) < len(rows) and own.status is Status.CONFIRMED and own.mode is Mode.ONLINE,
         "moved": moved,
-        "switched": own.mode.value if len(rows) == 1 and _mode_change(message, own) else "",
+        "switched": own.mode.value if switch and len(rows) == 1 else "",
         "old_when": old_when,
         "note": message.facts.get("text", ""),
         "clocks": i18n.zone_name(own.event.zone) if message.facts.get("clocks") and not moved else "",
-        "invited": message.sequence is not None,
     }
 
 

@@ -59,13 +59,10 @@ class Claim:
     tries: int
 
 
-def _due(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(Message.state.in_(OPEN), Message.not_before <= now)
-
-
 def anything_due() -> bool:
     """Whether a claim would find something; reads."""
-    return db.session.scalar(sa.select(Message.id).where(_due(database_now())).limit(1)) is not None
+    now = database_now()
+    return any(db.session.execute(_longest(Message.state == state, now, 1)).first() for state in OPEN)
 
 
 def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Claim]:
@@ -74,10 +71,13 @@ def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Claim]:
     Each state by itself is an index read from its beginning; all at once PostgreSQL would sort everything that is due.
     """
     now = database_now()
-    found = list(db.session.execute(_longest(_SOON, now, limit)))
+
+    def free(those: Any) -> list[Any]:
+        return list(db.session.execute(_longest(those, now, limit).with_for_update(skip_locked=True)))
+
+    found = free(_SOON)
     if len(found) < limit:
-        each_state = [db.session.execute(_longest(Message.state == state, now, limit)).all() for state in OPEN]
-        rest = [row for rows in each_state for row in rows if row not in found]
+        rest = [row for state in OPEN for row in free(Message.state == state) if row not in found]
         found += sorted(rest, key=lambda row: (row.not_before, row.id))[: limit - len(found)]
     claims = [Claim(row.id, row.tries + 1) for row in found]
     taken = sa.update(Message).where(Message.id.in_([each.id for each in claims]))
@@ -88,11 +88,10 @@ def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Claim]:
 
 def _longest(those: Any, now: datetime, limit: int) -> sa.Select[int, int, datetime]:
     rows = sa.select(Message.id, Message.tries, Message.not_before).where(those, Message.not_before <= now)
-    return rows.order_by(Message.not_before, Message.id).limit(limit).with_for_update(skip_locked=True)
+    return rows.order_by(Message.not_before, Message.id).limit(limit)
 
 
-_SOON = sa.and_(sa.text(SOON), (Message.state.cast(sa.Text) + "").in_(OPEN))
-"""The state is written so that no index is looked for by it: SQLite would take the one with everything that is due."""
+_SOON = sa.text(SOON)
 
 
 # --- one mail --------------------------------------------------------------------------------------------

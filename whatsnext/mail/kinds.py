@@ -160,14 +160,14 @@ KINDS: dict[Kind, MailKind] = {
     ),
     Kind.INVITATION: MailKind(
         folder="invitation",
-        context=contexts.registration,
+        context=contexts.invited,
         calendar=invitation.request,
         best_before=end_of_talk,
         still_true=is_invited,
     ),
     Kind.PROMOTION: MailKind(
         folder="promotion",
-        context=contexts.registration,
+        context=contexts.invited,
         calendar=invitation.request,
         best_before=end_of_talk,
         still_true=is_invited,

@@ -128,7 +128,8 @@ def _text(subtype: str, text: str) -> str:
     quoted = b2a_qp(given)
     if b"\r\n" not in given:  # its lines end as the first one of the text ends, or by LF alone
         quoted = quoted.replace(b"\n", b"\r\n")
-    if len(quoted) <= 4 * (len(given) + 2) // 3 * 78 // 76:
+    packed = (len(given) + 2) // 3 * 4
+    if len(quoted) <= packed + 2 * -(-packed // BASE64_LINE):
         encoding, body = "quoted-printable", quoted.decode("ascii")
     else:
         encoding, body = "base64", _base64(given)

@@ -94,14 +94,16 @@ def audience(event: Event) -> Audience:
 def invite(registration: Registration, kind: Kind, now: datetime) -> Message:
     """Owe a REQUEST to someone who has just got a place (`kind` INVITATION or PROMOTION), or one for each part.
 
-    Returns the first.
+    What has changed and they were still to be told, in line as they were, stands in it. Returns the first.
     """
-    outbox.supersede(registration, (*INVITING, Kind.UPDATE, Kind.CANCELLATION, Kind.CONFIRMATION_REQUEST), now)
+    ended = (*INVITING, Kind.UPDATE, Kind.CANCELLATION, Kind.CONFIRMATION_REQUEST)
+    unsent = outbox.supersede(registration, ended, now)
+    untold = next((each.facts for each in unsent if each.kind is Kind.UPDATE and each.part_id is None), {})
     registration.sequence = _next_sequence(registration)
     registration.partstat = PartStat.NEEDS_ACTION
     if parts.several(registration.event):
         answers.void_for(registration)
-    return _owe_each(kind, registration, parts.entries(registration.event, now), now)
+    return _owe_each(kind, registration, parts.entries(registration.event, now), now, untold)
 
 
 def invite_again(registration: Registration, now: datetime) -> Message:

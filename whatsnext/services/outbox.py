@@ -330,7 +330,7 @@ def retry_failed(message_id: int, event_id: int, now: datetime) -> None:
     if message is None:
         raise NotFound
     message.state, message.not_before, message.tries, message.error = MessageState.OWED, now, 0, ""
-    message.begun = False
+    message.begun, message.settled_at = False, None
     message.best_before = max(message.best_before, usual_best_before(message.event, now))
 
 

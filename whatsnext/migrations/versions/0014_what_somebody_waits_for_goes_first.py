@@ -9,8 +9,8 @@ branch_labels = None
 depends_on = None
 
 SOON = (
-    "settled_at IS NULL AND kind IN ('sign_in', 'new_link', 'confirmation_request', 'already_registered',"
-    " 'follow_request', 'invitation', 'waiting', 'cancellation')"
+    "state || '' IN ('owed', 'deferred', 'sending') AND kind IN ('sign_in', 'new_link', 'confirmation_request',"
+    " 'already_registered', 'follow_request')"
 )
 
 

@@ -479,6 +479,6 @@ def test_whoever_moves_up_by_a_change_is_told_what_has_changed_as_well(make):
     assert letter.calendar is not None
     for words in (letter.text, letter.html):
         assert "A place has become free" in words
-        assert "New date: Thu 21 January" in words
-        assert "so far: Wed 20 January" in words
+        assert "New date: Tue 20 January" in words
+        assert "so far: Mon 19 January" in words
         assert "Der Raum war belegt." in words

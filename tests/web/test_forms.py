@@ -92,7 +92,7 @@ def test_what_is_typed_is_cleaned(fill):
         ("places", "9" * 5000, "Plätze: Geben Sie eine ganze Zahl ein, zum Beispiel 30."),
         ("places", "drei", "Plätze: Geben Sie eine ganze Zahl ein, zum Beispiel 30."),
         ("day", "31.2.2027", "Datum: Geben Sie das Datum mit Tag, Monat und Jahr ein, zum Beispiel 14.01.2027."),
-        ("day", "0001-01-01", "Datum: Geben Sie das Datum mit Tag, Monat und Jahr ein, zum Beispiel 14.01.2027."),
+        ("day", "0001-01-01", "Datum: Das Jahr liegt zwischen 2000 und 2099."),
         ("at", "25:00", "Uhrzeit: Geben Sie die Uhrzeit mit Stunden und Minuten ein, zum Beispiel 14:00."),
     ],
 )

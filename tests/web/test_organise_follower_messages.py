@@ -34,7 +34,7 @@ def test_the_button_sends_one_mail_to_each_and_leads_to_the_delivery(client, owe
     assert [kind for kind, _person in owed()] == [Kind.FOLLOWER_MESSAGE] * 2
     page = client.page(answer.location)
     assert "Nachricht an 2 Personen: 0 gesendet" in page.text
-    assert {"stop", "pause"} <= {form.action.rpartition("/")[2] for form in page.forms}
+    assert "pause" in {form.action.rpartition("/")[2] for form in page.forms}
 
 
 def test_a_test_goes_to_the_organiser_and_the_preview_stays(client, owed, talk):

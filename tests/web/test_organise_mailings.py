@@ -261,8 +261,11 @@ def test_a_failed_mail_is_tried_again(client, owed, talk, mailing):
     assert len(owed()) == 1
 
 
-def test_sending_can_be_stopped(client, owed, talk, mailing):
+def test_sending_is_stopped_for_good_once_it_is_paused(client, owed, talk, mailing):
+    """Nobody ends it by one wrong press."""
     address = f"/organise/events/{talk.id}/messages/{mailing.id}"
+    assert "stop" not in [form.action.rpartition("/")[2] for form in client.page(address).forms]
+    client.submit(address, form="pause")
     assert client.submit(address, form="stop").status_code == 303
     assert owed() == []
     assert "nicht gesendet: 3" in client.page(address).text

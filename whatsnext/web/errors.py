@@ -93,7 +93,7 @@ def page(status: int, title: str = "") -> ResponseReturnValue:
     if status == 404:
         shown["talks"] = next_talks(3)
     if status == 403:
-        shown["sign_in"] = url_for("account.sign_in", next=guards.target())
+        shown["sign_in"] = url_for("account.sign_in", next=guards.target(), other=1 if guards.viewer() else None)
     return render_template("errors/page.html", **shown), status
 
 

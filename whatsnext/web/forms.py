@@ -149,7 +149,7 @@ def _name_the_fields(form: Form) -> None:
     bare = {str(words) for words in WORDS.values()}
     for _name, field in _named(form):
         if not isinstance(field, FormField | FieldList):
-            field.errors = [f"{field.label.text}: {said}" if said in bare else said for said in field.errors]
+            field.errors = [f"{_called(field)}: {said}" if said in bare else said for said in field.errors]
 
 
 def _strangers(form: Form, sent: Any) -> Iterator[str]:
@@ -172,6 +172,11 @@ def _named(fields: Iterable[Field]) -> Iterator[tuple[str, Field]]:
 # --- fields ----------------------------------------------------------------------------------------------
 
 
+def _called(field: Field) -> str:
+    """What an error calls the field; a question loses its mark before the colon."""
+    return str(field.label.text).rstrip("?")
+
+
 class Needed:
     """The field must hold something."""
 
@@ -182,7 +187,7 @@ class Needed:
         if field.errors:
             raise StopValidation
         if field.data is None or not str(field.data).strip():
-            raise StopValidation(_("%(label)s: This is still missing.", label=field.label.text))
+            raise StopValidation(_("%(label)s: This is still missing.", label=_called(field)))
 
 
 def _rules(given: dict[str, Any], *, optional: bool) -> dict[str, Any]:
@@ -207,8 +212,7 @@ class LineField(plain.StringField):  # type: ignore[misc]
         try:
             self.data = self.clean(self.data) if self.data else ""
         except text.TextRefused as refused:
-            label = self.label.text
-            raise ValueError(_("%(label)s: %(reason)s", label=label, reason=str(refused))) from None
+            raise ValueError(_("%(label)s: %(reason)s", label=_called(self), reason=str(refused))) from None
 
 
 class TextField(LineField):
@@ -260,7 +264,7 @@ class IntegerField(plain.IntegerField):  # type: ignore[misc]
             raise ValueError(_labelled(self, "Not a valid integer value."))
         if number is not None and not self.least <= number <= self.most:
             words = _("a whole number from %(least)s to %(most)s is possible.", least=self.least, most=self.most)
-            raise ValueError(_("%(label)s: %(reason)s", label=self.label.text, reason=words))
+            raise ValueError(_("%(label)s: %(reason)s", label=_called(self), reason=words))
 
 
 class DateField(plain.DateField):  # type: ignore[misc]
@@ -273,7 +277,7 @@ class DateField(plain.DateField):  # type: ignore[misc]
         day = _read(self, values, super().process_formdata)
         if day is not None and not date(2000, 1, 1) <= day < date(2100, 1, 1):
             self.data = None
-            raise ValueError(_labelled(self, "Not a valid date value."))
+            raise ValueError(_("%(label)s: The year lies between 2000 and 2099.", label=_called(self)))
 
 
 class TimeField(plain.TimeField):  # type: ignore[misc]
@@ -294,9 +298,9 @@ def _read(field: Field, values: list[str], read: Callable[[list[str]], None]) ->
     try:
         read([values[0].strip()])
     except ValueError as error:
-        raise ValueError(f"{field.label.text}: {error}") from None
+        raise ValueError(f"{_called(field)}: {error}") from None
     return field.data
 
 
 def _labelled(field: Field, said: str) -> str:
-    return f"{field.label.text}: {WORDS[said]}"
+    return f"{_called(field)}: {WORDS[said]}"

@@ -51,7 +51,7 @@ def ask(form: Form, email: str, target: str) -> ResponseReturnValue | None:
 def sign_in() -> ResponseReturnValue:
     target = guards.own_path(request.args.get("next", ""))
     again = "fresh" in request.args
-    person = guards.viewer()
+    person = None if "other" in request.args else guards.viewer()
     if person and not again and request.method == "GET":
         return redirect(target or _start(), 303)
     form = AddressForm(email=person.email if person else "")

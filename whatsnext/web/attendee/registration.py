@@ -59,7 +59,7 @@ def show(mine: Registration, key: str, *, own: bool) -> str:
         facts=cards.facts(talk, places, now),
         standing=standing.value,
         moved=catalogue.moved(talk, now),
-        stands=stands(mine, places),
+        stands=_off() if standing is Standing.CANCELLED and mine.status in ACTIVE else stands(mine, places),
         done=_done().get(request.args.get("done", ""), ""),
         active=mine.status in ACTIVE and standing is not Standing.CANCELLED,
         confirmed=confirmed,
@@ -103,6 +103,10 @@ def stands(mine: Registration, places: cards.AllPlaces) -> Standings:
             return Standings(_("Your sign-up was not confirmed in time"), "info")
         case _:
             return _gone(mine)
+
+
+def _off() -> Standings:
+    return Standings(_("The talk is cancelled"), "danger")
 
 
 def _gone(mine: Registration) -> Standings:

@@ -91,6 +91,6 @@ def _compose(
         return compose.compose(message, now)
 
 
-def to_somebody(kind: Kind, event: Event, facts: dict[str, Any], now: datetime) -> Letter:
-    """A mail of this kind as someone with a place would get it. Writes nothing."""
-    return _compose(kind, event, facts, now)
+def to_somebody(kind: Kind, event: Event, facts: dict[str, Any], now: datetime, *, online: bool = False) -> Letter:
+    """A mail of this kind as someone with a place, on site or `online`, would get it. Writes nothing."""
+    return _compose(kind, event, facts, now, prefer_online=online)

@@ -12,7 +12,7 @@ from whatsnext import clock
 from whatsnext.db import write
 from whatsnext.errors import Conflict, DomainError, LinkExpired, LinkInvalid
 from whatsnext.i18n import gettext as _
-from whatsnext.models import Event, Kind, Person
+from whatsnext.models import Event, Kind, Mode, Person
 from whatsnext.services import mailings, participants, recipients
 from whatsnext.services.recipients import Recipients
 from whatsnext.web.forms import Form
@@ -90,7 +90,8 @@ def show_preview(event: Event, form: SendForm, chosen: Recipients, tested: str =
     """Whom it reaches, how many, the mail, and the button with the number."""
     first = chosen.people[0]
     words = form.words.filled(event, first.name, first.mode)
-    letter = mail_preview.to_somebody(Kind.ORGANISER_MESSAGE, event, words, clock.now())
+    online = first.mode is Mode.ONLINE
+    letter = mail_preview.to_somebody(Kind.ORGANISER_MESSAGE, event, words, clock.now(), online=online)
     page = render_template(
         "organise/mailings/preview.html",
         event=event,

@@ -276,7 +276,7 @@ def _state(talk: Talk) -> SimpleNamespace:
         Standing.OPEN: (_("Sign-up open"), "success"),
         Standing.FULL: (_("Full"), "warning"),
         Standing.CLOSED: (_("Sign-up closed"), "info"),
-        Standing.CANCELLED: (_("Called off"), "danger"),
+        Standing.CANCELLED: (_("Cancelled"), "danger"),
         Standing.PAST: (_("Over"), "info"),
     }[talk.standing]
     return SimpleNamespace(words=_("%(state)s, moved", state=words) if talk.moved else words, kind=kind)

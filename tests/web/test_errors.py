@@ -93,6 +93,10 @@ def test_whoever_may_not_is_shown_where_to_sign_in(client, make):
     client.sign_in(make.person())
     page = client.page("/organise/")
     assert (page.status, "Diese Seite ist für die Organisation." in page.text) == (403, True)
+    [way] = [href for href, words in page.links if words == "Mit einer anderen Adresse anmelden"]
+    form = client.page(way)
+    assert (form.status, "Mit E-Mail anmelden" in form.text or "Anmelden" in form.text) == (200, True)
+    assert client.submit(form, {"email": "other@behoerde.example"}).status_code == 303
 
 
 def test_a_mistake_of_ours_is_a_page_with_a_number_that_the_log_has(raising, caplog):

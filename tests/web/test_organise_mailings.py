@@ -3,7 +3,7 @@ import sqlalchemy as sa
 
 from tests.pages import Page
 from whatsnext.db import db, write
-from whatsnext.models import Kind, Mailing, Message, MessageState, Status
+from whatsnext.models import Kind, Mailing, Message, MessageState, Mode, Status
 from whatsnext.services import mailings, recipients
 from whatsnext.services.mailings import Words
 from whatsnext.services.participants import Search
@@ -57,6 +57,12 @@ def test_the_button_sends_one_mail_to_each_and_leads_to_the_delivery(make, clien
     assert "Nachricht an 2 Personen: 0 gesendet" in page.text
     assert 'data-poll="2000"' in page.html
     assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in page.html
+
+
+def test_the_preview_is_for_the_way_its_first_reader_takes_part(make, client, organiser):
+    talk = make.event(places_online=5)
+    make.registration(talk, mode=Mode.ONLINE)
+    assert "Wo: online" in preview(client, talk).text
 
 
 def test_a_test_goes_to_the_organiser_and_the_preview_stays(make, client, owed, organiser, talk):

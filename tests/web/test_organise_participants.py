@@ -182,6 +182,15 @@ def test_nobody_is_shown_as_coming_or_waiting_to_a_talk_that_was_called_off(make
     assert "Abgesagtes Mo., 19. Januar 2026, 14:00–15:30 Uhr (Berlin) – – Abgesagt" in client.page("/organise/").text
 
 
+def test_of_a_talk_that_was_called_off_nobody_is_added_moved_up_or_invited(make, client, organiser):
+    talk = make.event(state=EventState.CANCELLED, cancelled_reason="Krank.")
+    make.registration(talk)
+    page = client.page(f"/organise/events/{talk.id}/participants")
+    assert [action for action in ("invite", "promote", "remove") if f'value="{action}"' in page.html] == []
+    assert [href for href, _words in page.links if href.endswith("/participants/add")] == []
+    assert 'value="message"' in page.html
+
+
 def test_every_mail_has_a_name(app):
     with speaking("de"):
         assert len({participant_words.mail_kind(kind) for kind in Kind}) == len(Kind)

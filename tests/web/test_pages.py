@@ -62,7 +62,7 @@ def test_a_robot_that_fills_every_field_reports_nothing_and_is_thanked(client, o
 
 def test_an_empty_report_is_asked_for_its_words(client):
     answer = client.submit("/report-barrier", {"contact": "030 123"}, form="/report-barrier")
-    assert (answer.status_code, "Was funktioniert nicht?: Diese Angabe fehlt noch." in answer.text) == (422, True)
+    assert (answer.status_code, "Was funktioniert nicht: Diese Angabe fehlt noch." in answer.text) == (422, True)
     assert 'value="030 123"' in answer.text
 
 

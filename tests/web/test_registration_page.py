@@ -160,6 +160,7 @@ def test_a_cancelled_talk_and_a_past_one_offer_nothing_to_do(make, client, at):
     mine = make.registration(make.event(state=EventState.CANCELLED, cancelled_reason="Krank."))
     page = client.page(link(mine))
     assert "Diese Veranstaltung fällt aus. Grund: Krank." in page.text
+    assert ("Die Veranstaltung ist abgesagt" in page.text, "Sie nehmen teil" in page.text) == (True, False)
     assert [href for href, _words in page.links if href.endswith(("/cancel", "/undo", "/switch"))] == []
     other = make.registration(make.event())
     at(NOON + timedelta(days=20))

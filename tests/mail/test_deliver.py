@@ -389,11 +389,11 @@ def test_of_all_other_mails_those_longest_due_go_first_in_whatever_state(post: F
 def test_a_claim_reads_no_further_than_it_takes(post: Flask, make: Make) -> None:
     """Both of its queries walk along an index, in the order in which they take."""
     owed(make, Kind.UPDATE)
+    owed(make, Kind.SIGN_IN, state=MessageState.HELD)
     connection, sqlite = db.session.connection(), db.engine.dialect.name == "sqlite"
     if not sqlite:  # a table this small is walked and sorted unless that is made dear
         for name in ("seqscan", "bitmapscan", "sort"):
             connection.exec_driver_sql(f"SET LOCAL enable_{name} = off")
-    owed(make, Kind.SIGN_IN, state=MessageState.HELD)
     for those, index in ((deliver._SOON, "ix_message_soon"), (Message.state == MessageState.OWED, "ix_message_due")):
         query = deliver._longest(those, NOON, 10).compile(db.engine, compile_kwargs={"literal_binds": True})
         rows = connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN ' if sqlite else ''}{query}")

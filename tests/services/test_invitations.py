@@ -24,6 +24,11 @@ def messages(state=MessageState.OWED):
     return db.session.query(Message).filter_by(state=state).order_by(Message.id).all()
 
 
+def as_it_was(message):
+    """What the mail tells of the talk before."""
+    return differences.earlier(message.facts["before"], differences.facts(message.event))
+
+
 def test_a_change_raises_the_sequence_and_owes_each_one_update(make):
     talk = make.event()
     ada, grace = make.registration(talk), make.registration(talk, sequence=4)
@@ -48,8 +53,31 @@ def test_editing_twice_before_the_mail_went_tells_only_the_newest_state(make):
     move(talk)
     move(talk)
     (update,) = messages()
-    assert (update.sequence, update.facts["before"]) == (2, first)
+    assert (update.sequence, as_it_was(update)) == (2, first)
     assert [m.kind for m in messages(MessageState.SUPERSEDED)] == [Kind.UPDATE]
+
+
+def test_a_mail_keeps_what_has_changed_and_no_more(make):
+    talk = make.event(agenda="Begrüßung. " * 500)
+    make.registration(talk)
+    move(talk)
+    (update,) = messages()
+    assert update.facts["before"].keys() == {"starts", "ends"}
+
+
+def test_two_changes_of_different_things_are_told_in_one_mail(make):
+    talk = make.event()
+    make.registration(talk)
+    first = differences.facts(talk)
+    move(talk)
+    with write():
+        event = waiting_list.lock(talk.id)
+        before = differences.facts(event)
+        event.title, event.address = "Register ohne Mitte", "Wilhelmstraße 1, Berlin"
+        invitations.tell_change(event, before, NOON)
+    (update,) = messages()
+    assert update.facts["before"].keys() == {"starts", "ends", "title", "where"}
+    assert as_it_was(update) == first
 
 
 def test_what_the_organisers_said_of_each_change_stands_in_the_one_mail(make):
@@ -205,4 +233,5 @@ def test_switching_while_an_update_is_not_out_yet_keeps_what_the_person_last_kne
     with write():
         invitations.reinvite(db.session.merge(ada), Mode.ON_SITE, NOON)
     (message,) = messages()
-    assert message.facts == {"mode_before": "on_site", "before": first, "text": "Der Raum war belegt."}
+    assert as_it_was(message) == first
+    assert (message.facts["mode_before"], message.facts["text"]) == ("on_site", "Der Raum war belegt.")

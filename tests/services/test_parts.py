@@ -47,6 +47,11 @@ def told():
     return [(m.kind, m.registration, m.part.position if m.part else None, m.sequence) for m in messages()]
 
 
+def as_it_was(message):
+    """What the mail tells of the talk before."""
+    return differences.earlier(message.facts["before"], differences.facts(message.event))
+
+
 def save(talk, people=1, **changes):
     with write():
         event = events.get(talk.id)
@@ -190,7 +195,7 @@ def test_moving_one_part_tells_of_this_part_only(make):
         later = talk.parts[1].starts_local + timedelta(hours=2)
         assert save(talk, 2, parts=moved(talk, 2, later))[1] == 2
         assert told()[-2:] == [(Kind.UPDATE, ada, 2, 1), (Kind.UPDATE, linus, None, None)]
-        assert [change.label for change in differences.changes(messages()[-1].facts["before"], differences.facts(talk))]
+        assert differences.changes(as_it_was(messages()[-1]), differences.facts(talk))
 
 
 def test_a_new_title_tells_of_every_entry(make):
@@ -244,7 +249,20 @@ def test_moving_a_part_twice_before_the_mail_went_tells_only_the_newest(make):
     for hours in (1, 2):
         save(talk, parts=moved(talk, 2, SECOND + timedelta(hours=hours)))
     assert told() == [(Kind.UPDATE, ada, 2, 2)]
-    assert messages()[0].facts["before"] == first
+    assert as_it_was(messages()[0]) == first
+
+
+def test_a_part_that_is_added_or_left_out_is_told_as_such(make):
+    talk = two_evenings(make)
+    make.registration(talk)
+    two = differences.facts(talk)
+    added = Part(starts_local=SECOND + WEEK)
+    save(talk, parts=(*Draft.of(talk).parts, added))
+    three = differences.facts(talk)
+    assert as_it_was(messages()[-1]) == two
+    assert [row.old for row in differences.changes(two, three)] == ["–"]
+    kept = differences.older(three, two)
+    assert differences.earlier(kept, two) == three
 
 
 def test_a_preview_leaves_everything_as_it_was(make):

@@ -199,7 +199,7 @@ def _news(message: Message, *switch: differences.Change) -> Context:
     """Old and new side by side, as far as this person may read both; only the new once the old is forgotten."""
     own = registration_of(message)
     after = differences.facts(own.event)
-    before = message.facts.get("before", after)
+    before = differences.earlier(message.facts.get("before", {}), after)
     part = message.part.position if message.part else None
     rows = [*switch, *differences.changes(before, after, part)]
     shown = [row for row in rows if row.public or join_link(own)]

@@ -43,6 +43,17 @@ def facts(event: Event) -> Facts:
     }
 
 
+def older(before: Facts, after: Facts) -> Facts:
+    """What of `before` is another now, "" where it was not there: all that thousands of mails need to keep."""
+    return {key: before.get(key, "") for key in {**before, **after} if before.get(key) != after.get(key)}
+
+
+def earlier(old: Facts, after: Facts) -> Facts:
+    """The whole state before, from what `older` has kept of it."""
+    facts_then = {**after, **old}
+    return {key: fact for key, fact in facts_then.items() if fact or not (key == "rule" or key.startswith("part "))}
+
+
 def differ(before: Facts, after: Facts) -> set[str]:
     """The keys of what a calendar must show anew."""
     return {key for key in after if before.get(key, "") != after[key]}

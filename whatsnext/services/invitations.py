@@ -128,7 +128,7 @@ def reinvite(registration: Registration, before: Mode, now: datetime) -> Message
 def _reinvite(registration: Registration, before: Mode, target: Target, unsent: list[Unsent], now: datetime) -> Message:
     about = [each for each in unsent if each.part_id == (target.id if target else None)]
     kind = next((each.kind for each in about if each.kind in INVITING), Kind.UPDATE)
-    details: dict[str, Any] = {"mode_before": before.value, "before": differences.facts(registration.event), "text": ""}
+    details: dict[str, Any] = {"mode_before": before.value, "before": {}, "text": ""}
     details |= next((each.facts for each in about if each.kind is Kind.UPDATE), {})
     return outbox.owe(kind, now, registration=registration, sequence=registration.sequence, facts=details, part=target)
 
@@ -167,11 +167,13 @@ def tell_change(event: Event, before: Facts, now: datetime, text: str = "") -> i
     if event.ends_at is not None and now >= event.ends_at:
         return 0
     db.session.flush()
-    differing = differences.differ(before, differences.facts(event))
+    after = differences.facts(event)
+    differing = differences.differ(before, after)
     targets = parts.touched(event, differing, now)
     if not targets:
         return 0
-    renewal, details = _make_newer(event, differing, targets, now), {"before": before, "text": text}
+    details = {"before": differences.older(before, after), "text": text}
+    renewal = _make_newer(event, differing, targets, now)
     if renewal == Renewal([None], {}):
         return outbox.owe_all(Kind.UPDATE, now, event, HEARS, details)
     return _owe_updates(event, _hearers(event), renewal, details, now)
@@ -193,8 +195,7 @@ def tell_clocks(event: Event, before: Facts, now: datetime) -> int:
     renewal = _make_newer(event, differing, targets, now)
     told = {registration_id for registration_id, _part_id in renewal.unsent}
     hearers = [each for each in _hearers(event) if each.status is Status.CONFIRMED or each.id in told]
-    same_time = {**before, **{key: after[key] for key in differing}}
-    details = {"before": same_time, "text": "", "clocks": True}
+    details = {"before": {}, "text": "", "clocks": True}
     return _owe_updates(event, hearers, renewal, details, now)
 
 
@@ -225,7 +226,7 @@ def _joined(older: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
     said, words = older.get("text", ""), newer["text"]
     if words and f"\n\n{words}\n\n" not in f"\n\n{said}\n\n":
         said = f"{said}\n\n{words}" if said else words
-    return {**older, **newer, "before": older.get("before", newer["before"]), "text": said}
+    return {**older, **newer, "before": {**newer["before"], **older.get("before", {})}, "text": said}
 
 
 def _older(unsent: ByPart, registration_id: int, target: Target) -> Unsent | None:

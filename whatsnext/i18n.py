@@ -45,10 +45,13 @@ def locale() -> Locale:
 @contextlib.contextmanager
 def speaking(name: str) -> Iterator[None]:
     """Speak another language for a while, for instance an attendee's while a mail is composed."""
-    before = g.get("language")
-    g.language = name if name in LANGUAGES else "de"
+    before, wanted = g.get("language"), name if name in LANGUAGES else "de"
+    if before == wanted and flask_babel.get_locale().language == wanted:
+        yield
+        return
+    g.language = wanted
     try:
-        with force_locale(g.language):
+        with force_locale(wanted):
             yield
     finally:
         g.pop("language") if before is None else setattr(g, "language", before)

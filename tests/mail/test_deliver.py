@@ -394,8 +394,9 @@ def test_a_claim_reads_no_further_than_it_takes(post: Flask, make: Make) -> None
     if not sqlite:  # a table this small is walked and sorted unless that is made dear
         for name in ("seqscan", "bitmapscan", "sort"):
             connection.exec_driver_sql(f"SET LOCAL enable_{name} = off")
-    for those, index in ((deliver._SOON, "ix_message_soon"), (Message.state == MessageState.OWED, "ix_message_due")):
-        query = deliver._longest(those, NOON, 10).compile(db.engine, compile_kwargs={"literal_binds": True})
+    for state, index in ((None, "ix_message_soon"), (MessageState.OWED, "ix_message_due")):
+        rows_due = deliver._longest(db.engine.dialect.name, state).params(now=NOON, most=10)
+        query = rows_due.compile(db.engine, compile_kwargs={"literal_binds": True})
         rows = connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN ' if sqlite else ''}{query}")
         plan = [row[3] if sqlite else row[0] for row in rows]
         assert any(index in line for line in plan)

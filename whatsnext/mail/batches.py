@@ -6,10 +6,11 @@ inside `write()`, `begin` on a connection that is kept, outside of any transacti
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,9 +18,10 @@ from sqlalchemy.orm import aliased, contains_eager, undefer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from whatsnext.db import database_clock, db, plain
+from whatsnext.i18n import speaking
 from whatsnext.mail import contexts
 from whatsnext.mail.compose import compose, sender
-from whatsnext.mail.deliver import AS_SENT, LEASE, UNDER_WAY, Claim, why_void
+from whatsnext.mail.deliver import AS_SENT, BATCH_LEASE, LEASE, UNDER_WAY, Claim, stands, why_void
 from whatsnext.mail.kinds import KINDS
 from whatsnext.mail.mime import build
 from whatsnext.mail.together import batch
@@ -47,23 +49,45 @@ def write_all(claims: Collection[Claim], now: datetime) -> dict[int, Ready]:
     rows = db.session.scalars(_those(db.engine.dialect.name), {"ids": list(tries)}).all()
     ready, written, stamped = {}, [], {}
     with db.session.no_autoflush, batch():
-        for message in rows:
-            own = contexts.registration_of(message)
-            if message.tries != tries[message.id] or parts.several(own.event) or why_void(message, now) is not None:
-                continue
-            if message.begun and message.raw is not None:
-                ready[message.id] = _ready(message, message.raw)
-                continue
-            letter = compose(message, now)
-            raw = build(letter)
-            ready[message.id] = _ready(message, raw)
-            written.append({"written": message.id, "subject": letter.subject, "raw": raw})
-            stamped[own.id] = own.stamp
-            set_committed_value(own, "stamp", own.stamp)  # written below, with the others
+        _have_at_hand(rows)
+        ours = [message for message in rows if message.tries == tries[message.id] and _is_for_a_batch(message, now)]
+        for language, mails in groupby(sorted(ours, key=_language), _language):
+            with speaking(language):
+                for message in mails:
+                    raw = message.raw if message.begun else None
+                    if raw is None:
+                        letter = compose(message, now)
+                        raw = build(letter)
+                        written.append({"written": message.id, "subject": letter.subject, "raw": raw})
+                        own = contexts.registration_of(message)
+                        stamped[own.id] = own.stamp
+                        set_committed_value(own, "stamp", own.stamp)  # written below, with the others
+                    ready[message.id] = _ready(message, raw)
     if written:
         plain(_WRITTEN, written)
         plain(_STAMPED, [{"stamped": id_, "stamp": stamp} for id_, stamp in stamped.items()])
     return ready
+
+
+def _have_at_hand(rows: Sequence[Message]) -> None:
+    """What the mails are about is read once: nobody looks for it again with each."""
+    events: dict[int, Event] = {}
+    for message in rows:
+        own = contexts.registration_of(message)
+        event = events.get(own.event_id) or events.setdefault(own.event_id, own.event)
+        set_committed_value(own, "event", event)
+        set_committed_value(message, "event", event)
+        set_committed_value(message, "person", own.person)
+        if message.part_id is None:
+            set_committed_value(message, "part", None)
+
+
+def _is_for_a_batch(message: Message, now: datetime) -> bool:
+    return not parts.several(contexts.registration_of(message).event) and why_void(message, now) is None
+
+
+def _language(message: Message) -> str:
+    return message.language
 
 
 _WRITTEN = (
@@ -76,12 +100,8 @@ _STAMPED = sa.update(Registration).where(Registration.id == sa.bindparam("stampe
 
 def _ready(message: Message, raw: bytes) -> Ready:
     registration = contexts.registration_of(message)
-    about: dict[Any, Any] = {
-        Registration: registration,
-        Event: registration.event,
-        Person: registration.person,
-    }
-    rests_on = {_name(column): getattr(about[column.class_], column.key) for column in (Registration.id, *RESTS_ON)}
+    about = (registration, registration.event, registration.person)
+    rests_on = {name: getattr(about[whose], key) for name, whose, key in _SEEN}
     parcel = Parcel(message.recipient, sender(registration), raw)
     return Ready(parcel, rests_on, KINDS[message.kind].best_before(message))
 
@@ -128,6 +148,10 @@ def _name(column: Any) -> str:
     return f"seen_{column.class_.__tablename__}_{column.key}"
 
 
+_ABOUT = (Registration, Event, Person)
+_SEEN = [(_name(column), _ABOUT.index(column.class_), column.key) for column in (Registration.id, *RESTS_ON)]
+
+
 @cache
 def _begin(_dialect: str) -> sa.Update:
     """Waits for nobody: whoever holds one of the two rows may be waiting for the other, or changing what they rest on.
@@ -136,21 +160,24 @@ def _begin(_dialect: str) -> sa.Update:
     """
     row, gone = aliased(Message), sa.bindparam("gone", type_=sa.Integer)
     as_it_was = [column.is_not_distinct_from(sa.bindparam(_name(column), type_=column.type)) for column in RESTS_ON]
-    about = sa.select(sa.literal(1)).select_from(Registration).join(Registration.event).join(Registration.person)
-    same = about.where(Registration.id == sa.bindparam(_name(Registration.id)), *as_it_was).exists()
+    own = Registration.id == sa.bindparam(_name(Registration.id))
+    about = sa.select(sa.literal_column("1")).join(Registration.event).join(Registration.person)
+    same = about.where(own, *as_it_was).exists()
     mine = (row.id == sa.bindparam("claimed"), row.tries == sa.bindparam("mine"))
-    held = (row.state == MessageState.SENDING, row.not_before > database_clock())
-    went = (row.id == gone, row.tries == sa.bindparam("gone_tries"), row.state.in_(UNDER_WAY))
+    held = (stands(row.state, [MessageState.SENDING]), row.not_before > database_clock())
+    went = (row.id == gone, row.tries == sa.bindparam("gone_tries"), stands(row.state, UNDER_WAY))
     either = sa.or_(sa.and_(*went), sa.and_(*mine, *held, same))
-    those = sa.select(row.id).where(row.id.in_([gone, sa.bindparam("claimed")]), either)
+    one_of_two = sa.or_(row.id == gone, row.id == sa.bindparam("claimed"))
+    those = sa.select(row.id).where(one_of_two, either)
     free = those.with_for_update(skip_locked=True, of=row).cte("free", nesting=True)
     all_of_them = sa.select(sa.func.count()).select_from(free).scalar_subquery() == sa.bindparam("wanted")
     settled = {
         name: sa.case((Message.id == gone, value), else_=getattr(Message, name)) for name, value in AS_SENT.items()
     }
-    leased = sa.case((Message.id == gone, Message.not_before), else_=database_clock(LEASE))
+    lasts = sa.or_(Message.id == gone, Message.not_before >= database_clock(LEASE))
+    leased = sa.case((lasts, Message.not_before), else_=database_clock(BATCH_LEASE))
     both = Message.id.in_(sa.select(free.c.id).where(all_of_them))
-    return sa.update(Message).where(both).values(**settled, not_before=leased, begun=True)
+    return sa.update(Message).where(both).values(**settled, not_before=leased, begun=sa.true())
 
 
 @cache

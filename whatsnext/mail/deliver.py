@@ -26,7 +26,9 @@ from whatsnext.mail.wire import BATCH, Parcel
 from whatsnext.models import OPEN, SOON, Event, Message, MessageState, Registration
 
 LEASE = timedelta(minutes=5)
-"""Longer than all time-outs of one SMTP dialogue together; renewed before each mail."""
+"""Longer than all time-outs of one SMTP dialogue together; that much is left whenever a mail begins."""
+BATCH_LEASE = LEASE + timedelta(minutes=1)
+"""What is lent with others is mostly begun within a minute: its lease need not be renewed then."""
 FIRST_PAUSE, LONGEST_PAUSE = 20, 3600
 MOMENT = timedelta(milliseconds=250)
 
@@ -43,12 +45,18 @@ TOO_LATE = _("The message was no longer of use when it could be sent.")
 
 UNDER_WAY = (MessageState.SENDING, MessageState.SUPERSEDED, MessageState.HELD, MessageState.OWED)
 AS_SENT: dict[str, sa.ColumnElement[Any]] = {
-    "state": sa.literal(MessageState.SENT, Message.state.type),
-    "error": sa.literal(""),
+    "state": sa.literal_column(f"'{MessageState.SENT}'"),
+    "error": sa.literal_column("''"),
     "raw": sa.null(),
-    "facts": sa.literal({}, Message.facts.type),
+    "facts": sa.literal_column("'{}'"),
     "settled_at": sa.bindparam("settled_at", type_=Message.settled_at.type),
 }
+"""Constants in words of SQL: what is given with each statement has to be looked at each time."""
+
+
+def stands(state: Any, those: Collection[MessageState]) -> sa.ColumnElement[bool]:
+    """Whether the column `state` is one of `those`; the same as IN, in words of SQL."""
+    return sa.or_(*(state == sa.literal_column(f"'{each}'") for each in those))
 
 
 @dataclass(frozen=True)
@@ -61,37 +69,43 @@ class Claim:
 
 def anything_due() -> bool:
     """Whether a claim would find something; reads."""
-    now = database_now()
-    return any(db.session.execute(_longest(Message.state == state, now, 1)).first() for state in OPEN)
+    dialect, given = db.engine.dialect.name, {"now": database_now(), "most": 1}
+    return any(plain(_longest(dialect, state), given).first() for state in OPEN)
 
 
-def claim(limit: int = BATCH, lease: timedelta = LEASE) -> list[Claim]:
+def claim(limit: int = BATCH, lease: timedelta = BATCH_LEASE) -> list[Claim]:
     """Take what somebody waits for, then the rows longest due, skipping those another worker is taking.
 
     Each state by itself is an index read from its beginning; all at once PostgreSQL would sort everything that is due.
     """
-    now = database_now()
-
-    def free(those: Any) -> list[Any]:
-        return list(db.session.execute(_longest(those, now, limit).with_for_update(skip_locked=True)))
-
-    found = free(_SOON)
+    dialect, now = db.engine.dialect.name, database_now()
+    given = {"now": now, "most": limit}
+    found = plain(_longest(dialect, None, lock=True), given).all()
     if len(found) < limit:
-        rest = [row for state in OPEN for row in free(Message.state == state) if row not in found]
-        found += sorted(rest, key=lambda row: (row.not_before, row.id))[: limit - len(found)]
+        due = [row for state in OPEN for row in plain(_longest(dialect, state, lock=True), given) if row not in found]
+        found = [*found, *sorted(due, key=lambda row: (row.not_before, row.id))[: limit - len(found)]]
     claims = [Claim(row.id, row.tries + 1) for row in found]
-    taken = sa.update(Message).where(Message.id.in_([each.id for each in claims]))
-    leased = {"state": MessageState.SENDING, "not_before": now + lease, "tries": Message.tries + 1}
-    db.session.execute(taken.values(leased).execution_options(synchronize_session=False))
+    if claims:
+        plain(_LEND, {"ids": [each.id for each in claims], "lease_ends": now + lease})
     return claims
 
 
-def _longest(those: Any, now: datetime, limit: int) -> sa.Select[int, int, datetime]:
-    rows = sa.select(Message.id, Message.tries, Message.not_before).where(those, Message.not_before <= now)
-    return rows.order_by(Message.not_before, Message.id).limit(limit)
+# Made once, as in waiting_list.py.
+@cache
+def _longest(_dialect: str, state: MessageState | None, *, lock: bool = False) -> sa.Select[int, int, datetime]:
+    """What is longest due in this state; without one, of what somebody waits for."""
+    those: Any = sa.text(SOON) if state is None else Message.state == state
+    due = (those, Message.not_before <= sa.bindparam("now"))
+    rows = sa.select(Message.id, Message.tries, Message.not_before).where(*due)
+    first = rows.order_by(Message.not_before, Message.id).limit(sa.bindparam("most", type_=sa.Integer))
+    return first.with_for_update(skip_locked=True) if lock else first
 
 
-_SOON = sa.text(SOON)
+_LEND = (
+    sa.update(Message)
+    .where(Message.id.in_(sa.bindparam("ids", expanding=True)))
+    .values(state=MessageState.SENDING, not_before=sa.bindparam("lease_ends"), tries=Message.tries + 1)
+)
 
 
 # --- one mail --------------------------------------------------------------------------------------------
@@ -216,7 +230,8 @@ def sent(claimed: Claim, now: datetime) -> bool:
 
 _SENT = (
     sa.update(Message)
-    .where(Message.id == sa.bindparam("claimed"), Message.tries == sa.bindparam("mine"), Message.state.in_(UNDER_WAY))
+    .where(Message.id == sa.bindparam("claimed"), Message.tries == sa.bindparam("mine"))
+    .where(stands(Message.state, UNDER_WAY))
     .values(**AS_SENT)
 )
 

@@ -22,7 +22,7 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from flask import current_app
-from flask_mail import Connection, Mail, Message
+from flask_mail import Connection, Mail, Message, email_dispatched
 
 TIMEOUT = 20
 BASE64_LINE = 76
@@ -84,13 +84,11 @@ def build(letter: Letter) -> bytes:
     return "".join((*headers, "MIME-Version: 1.0\r\n", body)).encode("ascii")
 
 
-@lru_cache(maxsize=256)
 def _header(name: str, value: str) -> str:
-    """A header of words; all mails about a talk share some of them."""
+    """A header of words."""
     return f"{name}: {_words(name, value)}\r\n"
 
 
-@lru_cache(maxsize=256)
 def _address(name: str, display_name: str, address: str) -> str:
     if not _ADDRESS.fullmatch(address):
         raise ValueError(f"{address!r} cannot stand in {name}")
@@ -102,8 +100,11 @@ def _address(name: str, display_name: str, address: str) -> str:
     return f"{name}: {shown}\r\n <{address}>\r\n"
 
 
+@lru_cache(maxsize=256)
 def _words(name: str, value: str) -> str:
     """ASCII as it is, all else as encoded words (RFC 2047). Raises ValueError for what could end a line.
+
+    All mails about a talk share some of them.
 
     The newer interface of the library decodes encoded words that stand in `value`, line ends in them included, forgets
     the quotes of a long name, and loses blanks where it folds (CPython 3.11).
@@ -156,7 +157,13 @@ class Post(Message):
     """Bytes built before, for Flask-Mail: a retry sends the same ones."""
 
     def __init__(self, *, to: str, sender: str, raw: bytes) -> None:
-        """Sets what a connection reads. Message's own would ask the resolver for our name, anew for each mail."""
+        """Sets what a connection reads. Message's own would ask the resolver for our name, anew for each mail.
+
+        Raises ValueError unless both are plain addresses: whatever else stood in them would be said to the server.
+        """
+        for address in (to, sender):
+            if not _ADDRESS.fullmatch(address):
+                raise ValueError(f"{address!r} cannot stand in an envelope")
         self.recipients, self.cc, self.bcc = [to], [], []
         self.sender, self.reply_to, self.subject, self.date = sender, None, "", None
         self.mail_options, self.rcpt_options = [], []
@@ -190,6 +197,19 @@ class Line(Connection):
             host.close()
             raise
         return host
+
+    def send(self, message: Message, envelope_from: str | tuple[str, str] | None = None) -> None:
+        """A `Post` as it is: its two addresses were read when it was made, its headers when it was built.
+
+        The connection's own would read, encode and write them twice more, with each mail.
+        """
+        if not isinstance(message, Post) or envelope_from is not None:
+            super().send(message, envelope_from)
+            return
+        if self.host is not None:
+            self.host.sendmail(message.sender, message.recipients, message.raw)
+        email_dispatched.send(current_app._get_current_object(), message=message)  # type: ignore[attr-defined]  # noqa: SLF001
+        self.num_emails += 1
 
     def __exit__(
         self,

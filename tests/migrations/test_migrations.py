@@ -198,3 +198,16 @@ def test_a_failed_migration_leaves_the_old_tables(fresh, monkeypatch):
     with pytest.raises(RuntimeError):
         go("head")
     assert content() == before
+
+
+def test_a_message_is_about_the_talk_and_the_person_of_its_registration(fresh):
+    """Where an older release left them out, or said something else, they are the registration's."""
+    go("0014")
+    fill()
+    with db.engine.execution_options(sqlite_begin="IMMEDIATE").begin() as connection:
+        connection.exec_driver_sql("UPDATE message SET event_id = NULL, person_id = 2 WHERE id = 1")
+        connection.exec_driver_sql("UPDATE message SET registration_id = NULL, person_id = NULL WHERE id = 2")
+    go("0015")
+    with db.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT registration_id, event_id, person_id FROM message ORDER BY id").all()
+    assert [tuple(row) for row in rows] == [(1, 1, 1), (None, 2, None)]

@@ -6,7 +6,7 @@ from whatsnext.models.feed import PersonFeed
 from whatsnext.models.follow import Follow
 from whatsnext.models.housekeeping import Erasure, JobRun, RateLimit
 from whatsnext.models.incoming import Incoming, IncomingState, Mailbox, Reason
-from whatsnext.models.message import OPEN, SOON, UNSETTLED, Kind, Mailing, Message, MessageState
+from whatsnext.models.message import MAY_BE_UNASKED, OPEN, SOON, UNSETTLED, Kind, Mailing, Message, MessageState
 from whatsnext.models.page import Page
 from whatsnext.models.person import Person
 from whatsnext.models.registration import CancelledBy, PartAnswer, PartStat, Registration, Status
@@ -17,6 +17,7 @@ from whatsnext.models.speaker import Speaker
 from whatsnext.models.theme import Theme
 
 __all__ = [
+    "MAY_BE_UNASKED",
     "OPEN",
     "SOON",
     "UNSETTLED",

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from whatsnext.db import Base
 from whatsnext.models.event import Event, EventPart
@@ -64,6 +64,8 @@ WAITED_FOR = (
     Kind.FOLLOW_REQUEST,
 )
 """Kinds that somebody has just pressed a button for and needs to go on; none is ever sent to many at once."""
+UNASKED = (Kind.CONFIRMATION_REQUEST, Kind.ALREADY_REGISTERED, Kind.FOLLOW_REQUEST)
+"""Kinds that a stranger may cause, to whatever address (safety.md O5)."""
 
 
 def _among(name: str, values: tuple[StrEnum, ...]) -> str:
@@ -74,6 +76,8 @@ _STATE = "state || ''"
 """No index is looked for by it: SQLite would take the one with everything that is due."""
 SOON = f"{_among(_STATE, OPEN)} AND {_among('kind', WAITED_FOR)}"
 """In words of SQL, as index and query have to say the same."""
+MAY_BE_UNASKED = _among("kind", UNASKED)
+"""The same."""
 
 
 def _partly(name: str, *columns: str, where: str, sqlite: str = "") -> sa.Index:
@@ -89,7 +93,9 @@ class Message(Base):
     that `raw` is what a batch has written, and is written anew. `sequence` is the SEQUENCE promised.
     `part_id` names the one part that the calendar in it is about: always in irregular talks of several parts, in a
     regular course where a part leaves the rule. `follow_id` is the number of the wish that a mail to a
-    follower answers; it may be gone.
+    follower answers; it may be gone. Of a mail about a registration talk and person are that registration's, which one
+    foreign key tells: thousands of mails are owed at once, and each key is looked up for each. Nobody deletes a
+    person or a talk. No mail is found by its Message-ID, and random ones do not meet.
     """
 
     __tablename__ = "message"
@@ -97,7 +103,14 @@ class Message(Base):
         sa.Index("ix_message_due", "state", "not_before", "id"),
         sa.Index("ix_message_registration", "registration_id", "state"),
         sa.Index("ix_message_event", "event_id", "state"),
-        sa.Index("ix_message_recent", "person_id", "created_at"),
+        sa.ForeignKeyConstraint(
+            ["registration_id", "event_id", "person_id"],
+            ["registration.id", "registration.event_id", "registration.person_id"],
+        ),
+        sa.CheckConstraint(
+            "registration_id IS NULL OR (event_id IS NOT NULL AND person_id IS NOT NULL)", name="about_registration"
+        ),
+        _partly("ix_message_unasked", "person_id", "created_at", where=MAY_BE_UNASKED),
         _partly("ix_message_unproved", "created_at", where="unproved", sqlite="unproved = 1"),
         _partly("ix_message_settled", "state", "settled_at", where="settled_at IS NOT NULL"),
         _partly("ix_message_soon", "not_before", "id", where=SOON),
@@ -107,9 +120,9 @@ class Message(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[Kind] = mapped_column(choice(Kind))
     state: Mapped[MessageState] = mapped_column(choice(MessageState), default=MessageState.OWED)
-    person_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
-    registration_id: Mapped[int | None] = mapped_column(sa.ForeignKey("registration.id"))
-    event_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event.id"))
+    person_id: Mapped[int | None]
+    registration_id: Mapped[int | None]
+    event_id: Mapped[int | None]
     part_id: Mapped[int | None] = mapped_column(sa.ForeignKey("event_part.id"))
     mailing_id: Mapped[int | None] = mapped_column(sa.ForeignKey("mailing.id"))
     follow_id: Mapped[int | None]
@@ -129,7 +142,7 @@ class Message(Base):
     best_before: Mapped[datetime] = mapped_column(UtcDateTime)
     tries: Mapped[int] = mapped_column(default=0)
     begun: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
-    message_id: Mapped[str] = mapped_column(sa.String(120), unique=True)
+    message_id: Mapped[str] = mapped_column(sa.String(120))
     subject: Mapped[str] = mapped_column(
         sa.String(300),
         default="",
@@ -143,9 +156,11 @@ class Message(Base):
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str] = mapped_column(sa.String(500), default="")
 
-    person: Mapped[Person | None] = relationship()
-    registration: Mapped[Registration | None] = relationship()
-    event: Mapped[Event | None] = relationship()
+    person: Mapped[Person | None] = relationship(primaryjoin=lambda: foreign(Message.person_id) == Person.id)
+    registration: Mapped[Registration | None] = relationship(
+        primaryjoin=lambda: foreign(Message.registration_id) == Registration.id
+    )
+    event: Mapped[Event | None] = relationship(primaryjoin=lambda: foreign(Message.event_id) == Event.id)
     part: Mapped[EventPart | None] = relationship()
 
 

@@ -59,6 +59,7 @@ class Registration(Base):
     __table_args__ = (
         sa.UniqueConstraint("event_id", "person_id"),
         sa.UniqueConstraint("event_id", "arrival"),
+        sa.Index("ix_registration_about", "id", "event_id", "person_id", unique=True),  # what a message points to
         sa.Index("ix_registration_line", "event_id", "mode", "status", "arrival"),
         sa.Index("ix_registration_hold", "status", "hold_ends_at"),
         sa.Index("ix_registration_network", "event_id", "network"),

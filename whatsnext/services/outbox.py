@@ -17,6 +17,7 @@ from whatsnext import tokens
 from whatsnext.db import db, plain
 from whatsnext.errors import NotFound
 from whatsnext.models import (
+    MAY_BE_UNASKED,
     UNSETTLED,
     Event,
     EventPart,
@@ -32,7 +33,6 @@ from whatsnext.models import (
 LONGEST = timedelta(hours=48)
 UNPROVED = (3, 10)  # mails an hour, a day, to an address nobody has proved
 PROVED = (10, 30)
-TO_UNPROVED = (Kind.CONFIRMATION_REQUEST, Kind.ALREADY_REGISTERED, Kind.FOLLOW_REQUEST)
 NEAR_THE_BRAKE = 50
 """More transactions than ever count at the same moment: only this close to the brake they need to count in turn."""
 BRAKE_LOCK = 7_341_883
@@ -49,7 +49,7 @@ class Unsent(NamedTuple):
 
 def _unasked_since(moment: str) -> sa.ScalarSelect[int]:
     """How many mails that strangers may have caused a person was owed since `moment`."""
-    mine = (Message.person_id == sa.bindparam("person"), Message.kind.in_(TO_UNPROVED))
+    mine = (Message.person_id == sa.bindparam("person"), sa.text(MAY_BE_UNASKED))
     owed = sa.select(sa.func.count()).select_from(Message)
     return owed.where(*mine, Message.created_at > sa.bindparam(moment)).scalar_subquery()
 

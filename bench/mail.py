@@ -28,6 +28,7 @@ from whatsnext.mail.compose import compose
 from whatsnext.mail.mime import build
 from whatsnext.mail.wire import Courier
 from whatsnext.models import Kind, Message, MessageState
+from whatsnext.starting import keep_what_is_there
 
 MAILS = 150
 BARE, MARKED = "bare smtplib", "bare smtplib, each marked by one UPDATE and COMMIT"
@@ -58,6 +59,7 @@ def measure(settings: Settings, pids: Sequence[int], rounds: int, said: Callable
             _settle()  # what the sign-ups before this owe
             with write():
                 raw = _owe()
+            keep_what_is_there()
             works = {
                 BARE: lambda: _bare(port, raw),
                 MARKED: lambda: _marked(port, raw),

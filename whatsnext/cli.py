@@ -28,7 +28,7 @@ from whatsnext.mail.wire import Courier
 from whatsnext.models import Kind
 from whatsnext.permissions import Role
 from whatsnext.services import erasure, restored, signin
-from whatsnext.starting import app_as_it_is, hold_if_moved, read_clocks, ready_app
+from whatsnext.starting import app_as_it_is, hold_if_moved, keep_what_is_there, read_clocks, ready_app
 
 LARGEST_BODY = 10_000_000
 """Above Flask's own limit, so that whoever sends too much gets our page; what is larger is cut off by the server."""
@@ -105,6 +105,7 @@ def worker() -> None:
     hold_if_moved(app)
     read_clocks(app)
     signal.signal(signal.SIGTERM, _end)
+    keep_what_is_there()
     click.echo("The worker runs. Stop it with Ctrl-C.")
     try:
         jobs.Worker(app).run_forever()
@@ -127,6 +128,7 @@ def _serve(app: Flask, lines: list[str]) -> None:
     settings: Settings = app.config["SETTINGS"]
     server = _listen(app, settings)
     signal.signal(signal.SIGTERM, _end)
+    keep_what_is_there()
     work = jobs.Worker(app) if settings.worker else None
     if work:
         work.start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import click
 from flask import Flask
 from sqlalchemy.exc import OperationalError
@@ -59,3 +61,12 @@ def hold_if_moved(app: Flask) -> None:
         click.echo(
             f"BASE_URL is another one than before: {held} unsent mails are held. Look: python -m whatsnext release"
         )
+
+
+def keep_what_is_there() -> None:
+    """What is there when the work begins stays until its end: Python need not look through it for rubbish each time.
+
+    Reading a batch of mails from the database it did so, which took a tenth of a mail's time.
+    """
+    gc.collect()
+    gc.freeze()

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given, settings
 
 from tests.calendars.samples import BERLIN, HOSTILE, STAMP, TALK, TEXTS, entry, event_lines, invitation, lines, value
-from whatsnext.calendars.invitation import PARTSTATS, Repeat, cancel, publish, publish_parts, request
+from whatsnext.calendars import texts
+from whatsnext.calendars.invitation import (
+    PARTSTATS,
+    Repeat,
+    _attendee_line,
+    _who,
+    cancel,
+    publish,
+    publish_parts,
+    request,
+)
 
 MAKERS = [request, cancel, publish]
 BEGIN, END = TALK["start"], TALK["end"]
@@ -352,3 +362,20 @@ def test_a_file_holds_all_parts_and_one_time_zone():
         "BEGIN:VEVENT",
         "UID:1@next.example",
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["Ada", "Lovelace, Ada; Dr.", 'Ada "Countess"', "Jörg Müßig^n", "A" * 120, "a:b", "  ", ""]
+)
+@pytest.mark.parametrize("answer", [True, False])
+def test_the_attendee_is_written_as_the_library_writes_the_whole(name: str, answer: bool) -> None:
+    given = invitation(attendee_name=name, answer=answer)
+    whole = _who(name, given.attendee_address)
+    for key, said in (
+        ("CUTYPE", "INDIVIDUAL"),
+        ("ROLE", "REQ-PARTICIPANT"),
+        ("PARTSTAT", given.partstat),
+        ("RSVP", "TRUE" if answer else "FALSE"),
+    ):
+        whole.params[key] = said
+    assert _attendee_line(given) == texts.unfolded("ATTENDEE", whole)

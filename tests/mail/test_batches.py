@@ -19,7 +19,7 @@ from tests.servers import MailServer
 from whatsnext import jobs
 from whatsnext.db import connected, database_now, db, write
 from whatsnext.mail import batches, contexts, deliver, wire
-from whatsnext.models import Event, EventState, Kind, Message, MessageState, Mode, Status
+from whatsnext.models import Event, EventState, Kind, Message, MessageState, Mode, Registration, Status
 from whatsnext.services import registrations
 
 
@@ -40,11 +40,27 @@ def test_a_batch_is_written_at_once_and_each_mail_begins_alone(app: Flask, make:
     messages = [owed(make, Kind.INVITATION, event=event) for _number in range(3)]
     claims, ready = batch()
     assert list(ready) == [message.id for message in messages]
-    rows = db.session.execute(sa.select(Message.raw.is_not(None), Message.begun).order_by(Message.id)).all()
-    assert [tuple(row) for row in rows] == [(True, False)] * 3
+    assert states() == [(MessageState.SENDING, False, False)] * 3
     assert begin(claims[1], ready[claims[1].id])
-    rows = db.session.scalars(sa.select(Message.begun).order_by(Message.id)).all()
-    assert rows == [False, True, False]
+    nothing = (MessageState.SENDING, False, False)
+    assert states() == [nothing, (MessageState.SENDING, True, True), nothing]
+    kept = db.session.execute(sa.select(Message.subject, Message.raw).where(Message.id == claims[1].id)).one()
+    mail = message_from_bytes(kept.raw, policy=policy.default)
+    assert (kept.raw, kept.subject) == (ready[claims[1].id].parcel.raw, mail["Subject"])
+
+
+def test_of_two_mails_to_one_person_in_a_batch_the_later_has_the_later_stamp(app: Flask, make: Make) -> None:
+    """And the registration keeps that one, whatever stamps the others of the batch were given."""
+    event, later = talk(make), NOON + timedelta(seconds=1)
+    first = owed(make, Kind.INVITATION, event=event)
+    change(first.registration, stamp=NOON)
+    second = owed(make, Kind.INVITATION, event=event)
+    make.message(Kind.UPDATE, second.registration, sequence=second.registration.sequence)
+    _claims, ready = batch()
+    assert len(ready) == 3
+    db.session.rollback()
+    stamps = db.session.scalars(sa.select(Registration.stamp).order_by(Registration.id)).all()
+    assert stamps == [later, later]
 
 
 CHANGES: dict[str, Callable[[Message], None]] = {
@@ -255,7 +271,7 @@ def test_one_statement_marks_the_mail_that_has_gone_and_begins_the_next(app: Fla
     first, second = (owed(make, Kind.INVITATION, event=event) for _number in range(2))
     (one, other), ready = batch()
     assert begin(one, ready[first.id])
-    assert states() == [(MessageState.SENDING, True, True), (MessageState.SENDING, False, True)]
+    assert states() == [(MessageState.SENDING, True, True), (MessageState.SENDING, False, False)]
     leases = lent()
     assert begin(other, ready[second.id], NOON, gone=one)
     assert lent() == leases
@@ -287,10 +303,10 @@ def test_what_became_of_the_mail_that_has_gone_does_not_let_the_next_go_unseen(a
     assert begin(one, ready[first.id])
     not_mine = deliver.Claim(one.id, one.tries + 1)
     assert not begin(other, ready[second.id], NOON, gone=not_mine)
-    assert states() == [(MessageState.SENDING, True, True), (MessageState.SENDING, False, True)]
+    assert states() == [(MessageState.SENDING, True, True), (MessageState.SENDING, False, False)]
     change(event, version=event.version + 1)
     assert not begin(other, ready[second.id], NOON, gone=one)
-    assert states() == [(MessageState.SENDING, True, True), (MessageState.SENDING, False, True)], "both or neither"
+    assert states() == [(MessageState.SENDING, True, True), (MessageState.SENDING, False, False)], "both or neither"
 
 
 @pytest.mark.parametrize("held", [0, 1])
@@ -311,7 +327,7 @@ def test_a_row_that_someone_changes_just_now_is_not_waited_for(
             assert not batches.begin(connection, one, other, ready[second.id], NOON)
             connection.invalidate()
         organiser.rollback()
-    assert states() == [(MessageState.SENDING, True, True), (MessageState.SENDING, False, True)]
+    assert states() == [(MessageState.SENDING, True, True), (MessageState.SENDING, False, False)]
 
 
 def test_a_change_under_way_while_a_mail_goes_out_is_in_the_next_one(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -24,20 +25,23 @@ END = b"END:VCALENDAR\r\n"
 END_EVENT = b"END:VEVENT\r\n"
 PARTSTATS = frozenset({"NEEDS-ACTION", "ACCEPTED", "TENTATIVE", "DECLINED", "DELEGATED"})
 
-_OWN: dict[str, Any] = {
-    "sequence": 0,
-    "description": "",
-    "location": "",
-    "join_link": None,
-    "organiser_name": "",
-    "organiser_address": "",
-    "attendee_name": "",
-    "attendee_address": "",
-    "partstat": "",
-    "answer": True,
-    "sent_by": "",
-}
-"""What may differ between two attendees of one talk."""
+_SHARED = (
+    "uid",
+    "start",
+    "end",
+    "summary",
+    "url",
+    "categories",
+    "created",
+    "modified",
+    "protected",
+    "repeat",
+    "recurrence",
+)
+"""What the entries of all attendees of one talk have in common."""
+_shared = attrgetter(*_SHARED)
+_NOBODYS: dict[str, Any] = {"sequence": 0, "description": "", "location": "", "join_link": None}
+"""In place of what may differ between two attendees of one talk."""
 _NOT_IN_NAMES = re.compile(r'["^\s]+')
 _IDENTIFIER = re.compile("[!-~]+")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
@@ -131,22 +135,34 @@ def _plain(address: str) -> str:
 def _who(name: str, address: str) -> icalendar.vCalAddress:
     """A person with CN, where the name has one. Raises ValueError unless `address` is a plain ASCII address."""
     person = icalendar.vCalAddress(f"mailto:{_plain(address)}")
-    common_name = _NOT_IN_NAMES.sub(" ", texts.line(name)).strip()
-    if common_name:
+    if common_name := _common_name(name):
         person.params["CN"] = common_name
     return person
 
 
-def _attendee(invitation: Invitation) -> icalendar.vCalAddress:
-    """The one ATTENDEE. Raises ValueError for a PARTSTAT that RFC 5545 §3.2.12 does not know."""
-    if invitation.partstat not in PARTSTATS:
-        raise ValueError(f"{invitation.partstat!r} is no PARTSTAT")
-    person = _who(invitation.attendee_name, invitation.attendee_address)
+def _common_name(name: str) -> str:
+    return _NOT_IN_NAMES.sub(" ", texts.line(name)).strip()
+
+
+def _attendee_line(invitation: Invitation) -> str:
+    """The one ATTENDEE: CN, which stands first, and the address put into what all have in common."""
+    common_name = _common_name(invitation.attendee_name)
+    named = f";{icalendar.Parameters(CN=common_name).to_ical().decode()}" if common_name else ""
+    rest = _any_attendee(invitation.partstat, answer=invitation.answer)
+    return f"ATTENDEE{named}{rest}{_plain(invitation.attendee_address)}"
+
+
+@lru_cache(maxsize=64)
+def _any_attendee(partstat: str, *, answer: bool) -> str:
+    """All but name and address. Raises ValueError for a PARTSTAT that RFC 5545 §3.2.12 does not know."""
+    if partstat not in PARTSTATS:
+        raise ValueError(f"{partstat!r} is no PARTSTAT")
+    person = _who("", _ANYBODY)
     person.params["CUTYPE"] = "INDIVIDUAL"
     person.params["ROLE"] = "REQ-PARTICIPANT"
-    person.params["PARTSTAT"] = invitation.partstat
-    person.params["RSVP"] = "TRUE" if invitation.answer else "FALSE"
-    return person
+    person.params["PARTSTAT"] = partstat
+    person.params["RSVP"] = "TRUE" if answer else "FALSE"
+    return texts.unfolded("ATTENDEE", person).removeprefix("ATTENDEE").removesuffix(_ANYBODY)
 
 
 def _organiser(name: str, address: str, sent_by: str = "") -> icalendar.vCalAddress:
@@ -275,18 +291,18 @@ def _for_attendee(invitation: Invitation, stamp: datetime, status: str) -> bytes
     repeat = invitation.repeat
     times = (invitation.start, invitation.end, invitation.recurrence, *(repeat.left_out if repeat else ()))
     written = tuple((at.fold, str(at.tzinfo)) if at else None for at in times)
-    common = _common(replace(invitation, **_OWN), status, written)
+    common = _common(status, written, *_shared(invitation))
     own = [texts.unfolded(name, value) for name, value in _own(invitation, stamp)]
     own.append(_organiser_line(invitation.organiser_name, invitation.sent_by) + _plain(invitation.organiser_address))
-    own.append(texts.unfolded("ATTENDEE", _attendee(invitation)))
+    own.append(_attendee_line(invitation))
     return b"".join((common, *(texts.folded(line) + b"\r\n" for line in own), END_EVENT))
 
 
 @lru_cache(maxsize=64)
-def _common(invitation: Invitation, status: str, _written: tuple[tuple[int, str] | None, ...]) -> bytes:
+def _common(status: str, _written: tuple[tuple[int, str] | None, ...], *shared: Any) -> bytes:
     """The entry so far, kept: thousands are invited to one talk."""
     event = icalendar.Event()
-    _add_common(event, invitation, status)
+    _add_common(event, Entry(**dict(zip(_SHARED, shared, strict=True)), **_NOBODYS), status)
     return texts.written(event).removesuffix(END_EVENT)
 
 

@@ -35,37 +35,38 @@ class Ready:
     """A mail that is written, what it rests on, and until when it may go."""
 
     parcel: Parcel
+    subject: str
     rests_on: dict[str, Any]
     best_before: datetime
 
 
 def write_all(claims: Collection[Claim], now: datetime) -> dict[int, Ready]:
-    """Compose what is claimed and keep it, what the mails share only once. By id of the row.
+    """Compose what is claimed, what the mails share only once. By id of the row; `begin` keeps the bytes.
 
     Left out is what `prepare` has to look at alone: what someone changes just now, what is void, what is not about a
     registration, and a talk of several parts.
     """
     tries = {each.id: each.tries for each in claims}
     rows = db.session.scalars(_those(db.engine.dialect.name), {"ids": list(tries)}).all()
-    ready, written, stamped = {}, [], {}
+    ready: dict[int, Ready] = {}
+    stamped: dict[datetime, list[int]] = {}
     with db.session.no_autoflush, batch():
         _have_at_hand(rows)
         ours = [message for message in rows if message.tries == tries[message.id] and _is_for_a_batch(message, now)]
         for language, mails in groupby(sorted(ours, key=_language), _language):
             with speaking(language):
                 for message in mails:
-                    raw = message.raw if message.begun else None
-                    if raw is None:
-                        letter = compose(message, now)
-                        raw = build(letter)
-                        written.append({"written": message.id, "subject": letter.subject, "raw": raw})
-                        own = contexts.registration_of(message)
-                        stamped[own.id] = own.stamp
+                    if message.begun and message.raw is not None:
+                        ready[message.id] = _ready(message, message.subject, message.raw)
+                        continue
+                    letter = compose(message, now)
+                    ready[message.id] = _ready(message, letter.subject, build(letter))
+                    own = contexts.registration_of(message)
+                    if own.stamp is not None:
+                        stamped.setdefault(own.stamp, []).append(own.id)
                         set_committed_value(own, "stamp", own.stamp)  # written below, with the others
-                    ready[message.id] = _ready(message, raw)
-    if written:
-        plain(_WRITTEN, written)
-        plain(_STAMPED, [{"stamped": id_, "stamp": stamp} for id_, stamp in stamped.items()])
+    for stamp, ids in sorted(stamped.items()):  # of two mails to one person the later is the last
+        plain(_STAMPED, {"stamp": stamp, "ids": ids})
     return ready
 
 
@@ -90,24 +91,23 @@ def _language(message: Message) -> str:
     return message.language
 
 
-_WRITTEN = (
-    sa.update(Message)
-    .where(Message.id == sa.bindparam("written"))
-    .values(subject=sa.bindparam("subject"), raw=sa.bindparam("raw"))
+_STAMPED = (
+    sa.update(Registration)
+    .where(Registration.id.in_(sa.bindparam("ids", expanding=True)))
+    .values(stamp=sa.bindparam("stamp"))
 )
-_STAMPED = sa.update(Registration).where(Registration.id == sa.bindparam("stamped")).values(stamp=sa.bindparam("stamp"))
 
 
-def _ready(message: Message, raw: bytes) -> Ready:
+def _ready(message: Message, subject: str, raw: bytes) -> Ready:
     registration = contexts.registration_of(message)
     about = (registration, registration.event, registration.person)
     rests_on = {name: getattr(about[whose], key) for name, whose, key in _SEEN}
     parcel = Parcel(message.recipient, sender(registration), raw)
-    return Ready(parcel, rests_on, KINDS[message.kind].best_before(message))
+    return Ready(parcel, subject, rests_on, KINDS[message.kind].best_before(message))
 
 
 def begin(connection: sa.Connection, gone: Claim | None, claimed: Claim, ready: Ready, now: datetime) -> bool:
-    """Mark the mail that has gone, renew the lease of the next: it may go if all that it rests on is as it was.
+    """Mark the mail that has gone, keep the bytes of the next: it may go if all that it rests on is as it was.
 
     By one statement, outside of any transaction, both or neither; False if neither: then both have to be looked at.
     """
@@ -120,6 +120,8 @@ def begin(connection: sa.Connection, gone: Claim | None, claimed: Claim, ready: 
         "mine": claimed.tries,
         "wanted": 2 if gone else 1,
         "settled_at": now,
+        "subject": ready.subject,
+        "bytes": ready.parcel.raw,
         **ready.rests_on,
     }
     return connection.execute(_begin(db.engine.dialect.name), given).rowcount > 0
@@ -161,7 +163,7 @@ def _begin(_dialect: str) -> sa.Update:
     row, gone = aliased(Message), sa.bindparam("gone", type_=sa.Integer)
     as_it_was = [column.is_not_distinct_from(sa.bindparam(_name(column), type_=column.type)) for column in RESTS_ON]
     own = Registration.id == sa.bindparam(_name(Registration.id))
-    about = sa.select(sa.literal_column("1")).join(Registration.event).join(Registration.person)
+    about: sa.Select[Any] = sa.select(sa.literal_column("1")).join(Registration.event).join(Registration.person)
     same = about.where(own, *as_it_was).exists()
     mine = (row.id == sa.bindparam("claimed"), row.tries == sa.bindparam("mine"))
     held = (stands(row.state, [MessageState.SENDING]), row.not_before > database_clock())
@@ -171,13 +173,21 @@ def _begin(_dialect: str) -> sa.Update:
     those = sa.select(row.id).where(one_of_two, either)
     free = those.with_for_update(skip_locked=True, of=row).cte("free", nesting=True)
     all_of_them = sa.select(sa.func.count()).select_from(free).scalar_subquery() == sa.bindparam("wanted")
-    settled = {
-        name: sa.case((Message.id == gone, value), else_=getattr(Message, name)) for name, value in AS_SENT.items()
+    begun: dict[str, Any] = {
+        "raw": sa.bindparam("bytes", type_=Message.raw.type),
+        "subject": sa.bindparam("subject", type_=Message.subject.type),
+    }
+    values = {
+        name: sa.case(
+            (Message.id == gone, AS_SENT.get(name, getattr(Message, name))),
+            else_=begun.get(name, getattr(Message, name)),
+        )
+        for name in {**AS_SENT, **begun}
     }
     lasts = sa.or_(Message.id == gone, Message.not_before >= database_clock(LEASE))
     leased = sa.case((lasts, Message.not_before), else_=database_clock(BATCH_LEASE))
     both = Message.id.in_(sa.select(free.c.id).where(all_of_them))
-    return sa.update(Message).where(both).values(**settled, not_before=leased, begun=sa.true())
+    return sa.update(Message).where(both).values(**values, not_before=leased, begun=sa.true())
 
 
 @cache

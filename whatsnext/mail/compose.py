@@ -84,9 +84,10 @@ def invitation_of(message: Message) -> Invitation:
     """What this attendee's calendar shows from now on. Raises ValueError for a talk without a time."""
     own, part = contexts.registration_of(message), message.part
     event, link = own.event, contexts.mailed_link(message)
-    shape = parts.shape(event, part)
+    shape = together.once(("shape", event.id, part.id if part else None), lambda: parts.shape(event, part))
     if shape is None:
         raise contexts.Incomplete(f"event {event.id} has no time")
+    human, machine = _human(message), sender(own)
     return Invitation(
         uid=shape.uid,
         sequence=message.sequence or 0,
@@ -101,8 +102,8 @@ def invitation_of(message: Message) -> Invitation:
         categories=(event.theme.name,) if event.theme else (),
         join_link=link or None,
         organiser_name=event.series.name,
-        organiser_address=_human(message) or sender(own),
-        sent_by=sender(own) if _human(message) not in ("", sender(own)) else "",
+        organiser_address=human or machine,
+        sent_by=machine if human not in ("", machine) else "",
         answer=_settings().reads_answers,
         attendee_name=own.name,
         attendee_address=message.recipient,

@@ -161,7 +161,8 @@ class Post(Message):
 
         Raises ValueError unless both are plain addresses: whatever else stood in them would be said to the server.
         """
-        for address in (to, sender):
+        self.envelope = sender, to
+        for address in self.envelope:
             if not _ADDRESS.fullmatch(address):
                 raise ValueError(f"{address!r} cannot stand in an envelope")
         self.recipients, self.cc, self.bcc = [to], [], []
@@ -207,7 +208,7 @@ class Line(Connection):
             super().send(message, envelope_from)
             return
         if self.host is not None:
-            self.host.sendmail(message.sender, message.recipients, message.raw)
+            self.host.sendmail(*message.envelope, message.raw)
         email_dispatched.send(current_app._get_current_object(), message=message)  # type: ignore[attr-defined]  # noqa: SLF001
         self.num_emails += 1
 

@@ -4,6 +4,8 @@ import re
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from tests.factories import NOON
 from whatsnext.db import db, write
@@ -81,6 +83,21 @@ def test_many_are_owed_at_once_in_order_of_arrival_each_with_a_message_id_of_its
     assert len({mail.message_id for mail in [*mails, alone]}) == 3
     domain = app.config["SETTINGS"].sender.partition("@")[2]
     assert all(re.fullmatch(rf"[0-9a-f]{{32}}@{re.escape(domain)}", mail.message_id) for mail in mails)
+
+
+def test_a_mail_about_a_registration_is_about_its_talk_and_its_person(make):
+    """The database itself refuses others, and none."""
+    ada, linus = make.registration(make.event()), make.registration(make.event())
+    right = {"registration_id": ada.id, "event_id": ada.event_id, "person_id": ada.person_id}
+    amiss = [{"registration_id": linus.id}, {"event_id": linus.event_id}, {"person_id": linus.person_id}]
+    amiss += [{name: 999} for name in right] + [{"event_id": None}, {"person_id": None}]
+    mail = outbox.row(Kind.UPDATE, NOON, None, recipient=ada.person.email, language="de", facts={})
+    for wrong in amiss:
+        with pytest.raises(IntegrityError), write():
+            db.session.execute(sa.insert(Message), [{**mail, **right, **wrong}])
+    with write():
+        db.session.execute(sa.insert(Message), [{**mail, **right}])
+    assert db.session.query(Message).one().registration == ada
 
 
 def test_releasing_lets_held_mails_go(make):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from tests.factories import NOON
-from whatsnext.mail.mime import Letter, build
+from whatsnext.mail.mime import Letter, Post, build
 
 LETTER = {
     "to": "ada@behoerde.example",
@@ -113,3 +113,11 @@ def test_an_identifier_that_could_end_its_header_is_refused(bad: str) -> None:
     words = {**LETTER, "message_id": bad}
     with pytest.raises(ValueError, match="Message-ID"):
         build(Letter(**words, sender_name="Reihe", subject="Hallo", text="x", html="x"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("where", ["to", "sender"])
+@pytest.mark.parametrize("bad", ["a@b\r\nRCPT TO:<x@y>", "a@b>", "a b@c", "", "ü@b", "<a@b>"])
+def test_what_is_no_plain_address_is_said_to_no_server(where: str, bad: str) -> None:
+    given = {"to": "ada@behoerde.example", "sender": "next@behoerde.example", "raw": b"x", where: bad}
+    with pytest.raises(ValueError, match="envelope"):
+        Post(**given)  # type: ignore[arg-type]

@@ -480,5 +480,5 @@ def test_whoever_moves_up_by_a_change_is_told_what_has_changed_as_well(make):
     for words in (letter.text, letter.html):
         assert "A place has become free" in words
         assert "New date: Tue 20 January" in words
-        assert "so far: Mon 19 January" in words
+        assert "previously: Mon 19 January" in words
         assert "Der Raum war belegt." in words

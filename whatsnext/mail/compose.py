@@ -154,7 +154,7 @@ def _changed(message: Message) -> list[str]:
         return []
     rows: list[Change] = contexts.update(message, message.created_at)["changes"]
     return [
-        _("%(label)s: %(new)s (so far: %(old)s)", label=row.label, new=row.new, old=row.old)
+        _("%(label)s: %(new)s (previously: %(old)s)", label=row.label, new=row.new, old=row.old)
         for row in rows
         if row.label != _("Summary and agenda")
     ]

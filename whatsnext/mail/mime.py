@@ -157,24 +157,18 @@ class Post(Message):
     """Bytes built before, for Flask-Mail: a retry sends the same ones."""
 
     def __init__(self, *, to: str, sender: str, raw: bytes) -> None:
-        """Sets what a connection reads. Message's own would ask the resolver for our name, anew for each mail.
+        """Past Message's own, which would ask the resolver for our name, anew for each mail.
 
         Raises ValueError unless both are plain addresses: whatever else stood in them would be said to the server.
         """
-        self.envelope = sender, to
-        for address in self.envelope:
+        for address in (to, sender):
             if not _ADDRESS.fullmatch(address):
                 raise ValueError(f"{address!r} cannot stand in an envelope")
-        self.recipients, self.cc, self.bcc = [to], [], []
-        self.sender, self.reply_to, self.subject, self.date = sender, None, "", None
-        self.mail_options, self.rcpt_options = [], []
-        self.raw = raw
+        self.recipients, self.sender = [to], sender
+        self.envelope, self.raw = (sender, to), raw
 
     def as_bytes(self) -> bytes:
         return self.raw
-
-    def as_string(self) -> str:
-        return self.raw.decode("ascii")
 
 
 class Line(Connection):
@@ -199,14 +193,8 @@ class Line(Connection):
             raise
         return host
 
-    def send(self, message: Message, envelope_from: str | tuple[str, str] | None = None) -> None:
-        """A `Post` as it is: its two addresses were read when it was made, its headers when it was built.
-
-        The connection's own would read, encode and write them twice more, with each mail.
-        """
-        if not isinstance(message, Post) or envelope_from is not None:
-            super().send(message, envelope_from)
-            return
+    def send(self, message: Post) -> None:  # type: ignore[override]
+        """As Flask-Mail's own, which would read, encode and write both addresses of each mail twice more."""
         if self.host is not None:
             self.host.sendmail(*message.envelope, message.raw)
         email_dispatched.send(current_app._get_current_object(), message=message)  # type: ignore[attr-defined]  # noqa: SLF001

@@ -19,6 +19,21 @@ hypothesis.settings.register_profile("whatsnext", derandomize=True, deadline=Non
 hypothesis.settings.load_profile("whatsnext")
 
 DATABASES = ("sqlite", "postgresql")
+SWEEPING = (
+    "tests/browser/",
+    "tests/load/",
+    "tests/mail/inbox/test_hostile.py",
+    "tests/mail/inbox/test_killed.py",
+    "tests/mail/test_killed_workers.py",
+    "tests/test_database_away.py",
+    "tests/test_hostile_texts.py",
+    "tests/web/test_bad_input.py",
+    "tests/web/test_random.py",
+    "tests/web/test_routes.py",
+    "tests/web/test_ten_points.py",
+    "tests/web/test_tokens.py",
+)
+"""They go everywhere and look at few things: what only they reach does not count as tested."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 BROWSER_FLAGS = (
     "--disable-gpu",
@@ -55,11 +70,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
-    """Of a test that runs on both databases lines are counted on SQLite: counting takes as long as all else in it."""
+    """Count lines once: counting takes as long as all else in a test, and as long again in the processes it starts."""
     counting = coverage.Coverage.current()
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     again = item.config.getoption("database") == "both" and parameters.get("database") == "postgresql"
-    if counting is None or not again or item.get_closest_marker("browser"):
+    if counting is None or not (again or item.nodeid.startswith(SWEEPING)):
         return (yield)
     of_processes = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("COVERAGE_PROCESS")}
     counting.stop()

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask, has_app_context
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from psycopg import sql
 from werkzeug.test import TestResponse
 
@@ -38,6 +39,23 @@ def new_folder() -> Path:
     """In memory where the system has such a folder: a commit then waits for no disk."""
     memory = Path("/dev/shm")
     return Path(tempfile.mkdtemp(prefix="whatsnext-", dir=memory if memory.is_dir() else None))
+
+
+class _Compiled(BytecodeCache):
+    """Templates are compiled once for all applications of the tests."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if code := self.kept.get(bucket.key):
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key] = bucket.bytecode_to_string()
+
+
+_compiled = _Compiled()
 
 
 @dataclass
@@ -66,6 +84,7 @@ class Database:
     def create_app(self, **changes: Any) -> Flask:
         app = create_app(self.settings(**changes))
         app.test_client_class = Visitor
+        app.jinja_env.bytecode_cache = _compiled
         self.apps.append(app)
         return app
 

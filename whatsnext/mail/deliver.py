@@ -139,7 +139,7 @@ def prepare(claimed: Claim, now: datetime, lease: timedelta = LEASE) -> Parcel |
 
 
 def _compose_once(message: Message, now: datetime) -> bytes:
-    """The bytes that may have been on the wire already; else from the state of now, whatever a batch has written."""
+    """The bytes that may have been on the wire already; else from the state of now, whatever an older release kept."""
     if message.raw is None or not message.begun:
         letter = compose(message, now)
         message.subject, message.raw = letter.subject, build(letter)

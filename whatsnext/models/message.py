@@ -89,8 +89,8 @@ class Message(Base):
     """One mail owed to one address, in the transaction that caused it.
 
     `not_before` is the next try or the end of a lease; `tries` says whose lease it is. `begun` tells that it may have
-    been on the wire: from then on `raw` holds its bytes until it is settled, so that a retry sends the same. Before
-    that `raw` is what a batch has written, and is written anew. `sequence` is the SEQUENCE promised.
+    been on the wire: from then on `raw` holds its bytes until it is settled, so that a retry sends the same.
+    `sequence` is the SEQUENCE promised.
     `part_id` names the one part that the calendar in it is about: always in irregular talks of several parts, in a
     regular course where a part leaves the rule. `follow_id` is the number of the wish that a mail to a
     follower answers; it may be gone. Of a mail about a registration talk and person are that registration's, which one

@@ -35,6 +35,7 @@ ROUNDS = 4
 """To one of the pages: one takes two seconds only, and on a shared machine they differ by a fifth."""
 BARE, MARKED = "bare smtplib", "bare smtplib, each marked by one UPDATE and COMMIT"
 COMPOSED, DELIVERED = "claimed and composed, not sent", "delivered by the worker"
+BEGUN = "claimed, composed, kept and marked one by one, not sent"
 SINK = """
 import asyncio, sys
 from aiosmtpd.smtp import SMTP
@@ -66,6 +67,7 @@ def measure(settings: Settings, pids: Sequence[int], rounds: int, said: Callable
                 BARE: lambda: _bare(port, raw),
                 MARKED: lambda: _marked(port, raw),
                 COMPOSED: _composed,
+                BEGUN: _begun,
                 DELIVERED: lambda: _delivered(app),
             }
             figures = {name: Figures() for name in works}
@@ -147,6 +149,20 @@ def _composed() -> None:
         number += len(whole(partial(batches.write_all, claims, clock.now())))
     if number != MAILS:
         raise BenchFailed(f"{number} of {MAILS} mails were written")
+
+
+def _begun() -> None:
+    """As the worker does it, mail after mail, but for the line to the server."""
+    number = 0
+    while claims := whole(deliver.claim):
+        ready, gone = whole(partial(batches.write_all, claims, clock.now())), None
+        with connected() as connection:
+            for claim in claims:
+                number += batches.begin(connection, gone, claim, ready[claim.id], clock.now())
+                gone = claim
+        whole(partial(deliver.sent, gone, clock.now()))
+    if number != MAILS:
+        raise BenchFailed(f"{number} of {MAILS} mails were begun")
 
 
 def _delivered(app: Flask) -> None:

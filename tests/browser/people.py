@@ -16,7 +16,7 @@ from whatsnext.db import db
 from whatsnext.i18n import gettext, ngettext, speaking
 
 PATIENCE = 15
-MAIL_TAKES = 330  # the mails a killed worker had claimed wait until its lease of five minutes is over
+MAIL_TAKES = 390  # the mails a killed worker had claimed wait until its lease of six minutes is over
 LINK = re.compile(r"https?://127\.0\.0\.1:\d+/\S+")
 
 

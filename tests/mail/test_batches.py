@@ -50,17 +50,24 @@ def test_a_batch_is_written_at_once_and_each_mail_begins_alone(app: Flask, make:
 
 
 def test_of_two_mails_to_one_person_in_a_batch_the_later_has_the_later_stamp(app: Flask, make: Make) -> None:
-    """And the registration keeps that one, whatever stamps the others of the batch were given."""
+    """In whatever language, and the registration keeps that one, whatever stamps the others of the batch were given."""
     event, later = talk(make), NOON + timedelta(seconds=1)
     first = owed(make, Kind.INVITATION, event=event)
     change(first.registration, stamp=NOON)
-    second = owed(make, Kind.INVITATION, event=event)
-    make.message(Kind.UPDATE, second.registration, sequence=second.registration.sequence)
+    second = owed(make, Kind.INVITATION, "en", event=event)
+    third = make.message(Kind.UPDATE, second.registration, sequence=second.registration.sequence, language="de")
     _claims, ready = batch()
     assert len(ready) == 3
     db.session.rollback()
     stamps = db.session.scalars(sa.select(Registration.stamp).order_by(Registration.id)).all()
     assert stamps == [later, later]
+    assert [b"DTSTAMP:20260105T120001Z" in calendar_of(ready[each.id]) for each in (second, third)] == [False, True]
+
+
+def calendar_of(ready: batches.Ready) -> bytes:
+    mail = message_from_bytes(ready.parcel.raw, policy=policy.default)
+    (part,) = [part for part in mail.walk() if part.get_content_type() == "text/calendar"]
+    return bytes(part.get_payload(decode=True))
 
 
 CHANGES: dict[str, Callable[[Message], None]] = {

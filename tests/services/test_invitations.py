@@ -26,7 +26,7 @@ def messages(state=MessageState.OWED):
 
 def as_it_was(message):
     """What the mail tells of the talk before."""
-    return differences.earlier(message.facts["before"], differences.facts(message.event))
+    return differences.before(message.facts, differences.facts(message.event))
 
 
 def test_a_change_raises_the_sequence_and_owes_each_one_update(make):
@@ -62,7 +62,7 @@ def test_a_mail_keeps_what_has_changed_and_no_more(make):
     make.registration(talk)
     move(talk)
     (update,) = messages()
-    assert update.facts["before"].keys() == {"starts", "ends"}
+    assert update.facts["old"].keys() == {"starts", "ends", "title"}
 
 
 def test_two_changes_of_different_things_are_told_in_one_mail(make):
@@ -76,8 +76,32 @@ def test_two_changes_of_different_things_are_told_in_one_mail(make):
         event.title, event.address = "Register ohne Mitte", "Wilhelmstraße 1, Berlin"
         invitations.tell_change(event, before, NOON)
     (update,) = messages()
-    assert update.facts["before"].keys() == {"starts", "ends", "title", "where"}
+    assert update.facts["old"].keys() == {"starts", "ends", "title", "where"}
     assert as_it_was(update) == first
+
+
+def test_a_title_mended_silently_before_the_mail_went_is_told_in_it(make):
+    talk = make.event(title="Register")
+    make.registration(talk)
+    first = differences.facts(talk)
+    move(talk)
+    with write():
+        waiting_list.lock(talk.id).title = "Register ohne Mitte"
+    assert as_it_was(messages()[0]) == first
+    move(talk)
+    assert as_it_was(messages()[0]) == first
+
+
+def test_a_mail_of_an_earlier_release_tells_of_its_change_and_of_a_newer_one(make):
+    """It kept the whole state before; a part that is not in it was not there."""
+    talk = make.event()
+    whole = {**differences.facts(talk), "title": "Register", "description": "Alt"}
+    make.message(Kind.UPDATE, make.registration(talk), sequence=1, facts={"before": whole, "text": ""})
+    part = "2026-03-16T17:00:00+00:00 2026-03-16T18:30:00+00:00"
+    after = {**differences.facts(talk), "part 1": part, "part 2": part, "rule": "2"}
+    assert differences.before(messages()[0].facts, after) == whole
+    move(talk)
+    assert as_it_was(messages()[0]) == whole
 
 
 def test_what_the_organisers_said_of_each_change_stands_in_the_one_mail(make):

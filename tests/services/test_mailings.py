@@ -153,7 +153,7 @@ def test_any_failed_mail_about_a_registration_finds_its_words_again(make, owed):
         with write():
             mailings.retry_one(mail.registration, mail.id, NOON)
     assert owed() == [(Kind.INVITATION, here), (Kind.UPDATE, here), (Kind.CANCELLATION, gone)]
-    assert facts() == [{}, {"before": {}, "text": ""}, {"by": "organiser", "had_place": False}]
+    assert facts() == [{}, {"old": {}, "text": ""}, {"by": "organiser", "had_place": False}]
     with pytest.raises(NotFound), write():
         mailings.retry_one(gone, mails[0].id, NOON)
 

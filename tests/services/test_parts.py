@@ -49,7 +49,7 @@ def told():
 
 def as_it_was(message):
     """What the mail tells of the talk before."""
-    return differences.earlier(message.facts["before"], differences.facts(message.event))
+    return differences.before(message.facts, differences.facts(message.event))
 
 
 def save(talk, people=1, **changes):
@@ -261,8 +261,7 @@ def test_a_part_that_is_added_or_left_out_is_told_as_such(make):
     three = differences.facts(talk)
     assert as_it_was(messages()[-1]) == two
     assert [row.old for row in differences.changes(two, three)] == ["–"]
-    kept = differences.older(three, two)
-    assert differences.earlier(kept, two) == three
+    assert differences.before(differences.kept(three, two), two) == three
 
 
 def test_a_preview_leaves_everything_as_it_was(make):

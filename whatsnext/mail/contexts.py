@@ -186,7 +186,7 @@ def offer(message: Message, _now: datetime) -> Context:
 
 def invited(message: Message, now: datetime) -> Context:
     """A place; and what has changed, where this mail takes the place of the one that would have said so."""
-    return {**registration(message, now), **(_news(message) if "before" in message.facts else {})}
+    return {**registration(message, now), **(_news(message) if differences.tells(message.facts) else {})}
 
 
 def update(message: Message, now: datetime) -> Context:
@@ -199,7 +199,7 @@ def _news(message: Message, *switch: differences.Change) -> Context:
     """Old and new side by side, as far as this person may read both; only the new once the old is forgotten."""
     own = registration_of(message)
     after = differences.facts(own.event)
-    before = differences.earlier(message.facts.get("before", {}), after)
+    before = differences.before(message.facts, after)
     part = message.part.position if message.part else None
     rows = [*switch, *differences.changes(before, after, part)]
     shown = [row for row in rows if row.public or join_link(own)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from whatsnext import i18n
 from whatsnext.i18n import gettext as _
@@ -43,15 +45,35 @@ def facts(event: Event) -> Facts:
     }
 
 
-def older(before: Facts, after: Facts) -> Facts:
-    """What of `before` is another now, "" where it was not there: all that thousands of mails need to keep."""
-    return {key: before.get(key, "") for key in {**before, **after} if before.get(key) != after.get(key)}
+def kept(before: Facts, after: Facts) -> dict[str, Any]:
+    """What a mail has to keep of `before`: what is another now ("" where it was not there), and the title.
+
+    Thousands of mails keep it, each for itself. A title may be mended silently before they go, and is told then too; a
+    summary mended silently is not.
+    """
+    differing = {key: before.get(key, "") for key in {**before, **after} if before.get(key) != after.get(key)}
+    return {"old": {**differing, "title": before["title"]}}
 
 
-def earlier(old: Facts, after: Facts) -> Facts:
-    """The whole state before, from what `older` has kept of it."""
-    facts_then = {**after, **old}
+def before(said: Mapping[str, Any], after: Facts) -> Facts:
+    """The state before `after`, of which a mail has `kept` this much; mails of earlier releases kept all of it."""
+    if "before" in said:
+        whole: Facts = said["before"]
+        return whole
+    facts_then = {**after, **said.get("old", {})}
     return {key: fact for key, fact in facts_then.items() if fact or not (key == "rule" or key.startswith("part "))}
+
+
+def tells(said: Mapping[str, Any]) -> bool:
+    """Whether a mail has something to say about an earlier state."""
+    return "before" in said or "old" in said
+
+
+def joined(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
+    """The state before two changes, of which the mails have `kept` this much: the older one is what people knew."""
+    if "before" in older:
+        return {"before": older["before"]}
+    return {"old": {**newer.get("old", {}), **older.get("old", {})}}
 
 
 def differ(before: Facts, after: Facts) -> set[str]:

@@ -128,7 +128,8 @@ def reinvite(registration: Registration, before: Mode, now: datetime) -> Message
 def _reinvite(registration: Registration, before: Mode, target: Target, unsent: list[Unsent], now: datetime) -> Message:
     about = [each for each in unsent if each.part_id == (target.id if target else None)]
     kind = next((each.kind for each in about if each.kind in INVITING), Kind.UPDATE)
-    details: dict[str, Any] = {"mode_before": before.value, "before": {}, "text": ""}
+    shown = differences.facts(registration.event)
+    details: dict[str, Any] = {"mode_before": before.value, **differences.kept(shown, shown), "text": ""}
     details |= next((each.facts for each in about if each.kind is Kind.UPDATE), {})
     return outbox.owe(kind, now, registration=registration, sequence=registration.sequence, facts=details, part=target)
 
@@ -172,7 +173,7 @@ def tell_change(event: Event, before: Facts, now: datetime, text: str = "") -> i
     targets = parts.touched(event, differing, now)
     if not targets:
         return 0
-    details = {"before": differences.older(before, after), "text": text}
+    details = {**differences.kept(before, after), "text": text}
     renewal = _make_newer(event, differing, targets, now)
     if renewal == Renewal([None], {}):
         return outbox.owe_all(Kind.UPDATE, now, event, HEARS, details)
@@ -195,7 +196,7 @@ def tell_clocks(event: Event, before: Facts, now: datetime) -> int:
     renewal = _make_newer(event, differing, targets, now)
     told = {registration_id for registration_id, _part_id in renewal.unsent}
     hearers = [each for each in _hearers(event) if each.status is Status.CONFIRMED or each.id in told]
-    details = {"before": {}, "text": "", "clocks": True}
+    details = {**differences.kept(after, after), "text": "", "clocks": True}
     return _owe_updates(event, hearers, renewal, details, now)
 
 
@@ -226,7 +227,7 @@ def _joined(older: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
     said, words = older.get("text", ""), newer["text"]
     if words and f"\n\n{words}\n\n" not in f"\n\n{said}\n\n":
         said = f"{said}\n\n{words}" if said else words
-    return {**older, **newer, "before": {**newer["before"], **older.get("before", {})}, "text": said}
+    return {**older, **newer, **differences.joined(older, newer), "text": said}
 
 
 def _older(unsent: ByPart, registration_id: int, target: Target) -> Unsent | None:

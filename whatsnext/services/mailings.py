@@ -324,7 +324,7 @@ def _said(message: Message) -> dict[str, Any]:
     if registration is None:
         return {}
     if message.kind is Kind.UPDATE:  # the old state is gone: the mail shows the present one
-        return {"before": {}, "text": ""}
+        return {"old": {}, "text": ""}
     if message.kind is Kind.CANCELLATION and registration.cancelled_by is not None:
         return {"by": registration.cancelled_by.value, "had_place": message.sequence is not None}
     return {}

@@ -22,7 +22,7 @@ def update(event: Event, draft: Draft, text: str, now: datetime) -> Letter:
         after = differences.facts(event)
         hidden = [row for row in differences.changes(before, after) if not row.public]
         touched = parts.touched(event, differences.differ(before, after), now)
-        facts = {"before": differences.older(before, after), "text": text}
+        facts = {**differences.kept(before, after), "text": text}
         return _compose(
             Kind.UPDATE, event, facts, now, part=touched[0] if touched else None, prefer_online=bool(hidden)
         )

@@ -53,9 +53,7 @@ def write_all(claims: Collection[Claim], now: datetime) -> dict[int, Ready]:
     with db.session.no_autoflush, batch():
         _have_at_hand(rows)
         ours = [message for message in rows if message.tries == tries[message.id] and _is_for_a_batch(message, now)]
-        for language, mails in groupby(
-            ours, _language
-        ):  # in their order: of two to one person the later is stamped later
+        for language, mails in groupby(ours, _language):  # in their order: the later is stamped later
             with speaking(language):
                 for message in mails:
                     if message.begun and message.raw is not None:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased, contains_eager, undefer
 from sqlalchemy.orm.attributes import set_committed_value
 
-from whatsnext.db import database_clock, db, plain
+from whatsnext.db import Handed, database_clock, db, plain
 from whatsnext.i18n import speaking
 from whatsnext.mail import contexts
 from whatsnext.mail.compose import compose, sender
@@ -36,7 +36,8 @@ class Ready:
 
     parcel: Parcel
     subject: str
-    rests_on: dict[str, Any]
+    registration_id: int
+    rests_on: str
     best_before: datetime
 
 
@@ -47,7 +48,8 @@ def write_all(claims: Collection[Claim], now: datetime) -> dict[int, Ready]:
     registration, and a talk of several parts.
     """
     tries = {each.id: each.tries for each in claims}
-    rows = db.session.scalars(_those(db.engine.dialect.name), {"ids": list(tries)}).all()
+    found = db.session.execute(_those(db.engine.dialect.name), {"ids": list(tries)}).all()
+    rows, rests_on = [row.Message for row in found], {row.Message.id: row.rests_on for row in found}
     ready: dict[int, Ready] = {}
     stamped: dict[datetime, list[int]] = {}
     with db.session.no_autoflush, batch():
@@ -57,10 +59,10 @@ def write_all(claims: Collection[Claim], now: datetime) -> dict[int, Ready]:
             with speaking(language):
                 for message in mails:
                     if message.begun and message.raw is not None:
-                        ready[message.id] = _ready(message, message.subject, message.raw)
+                        ready[message.id] = _ready(message, message.subject, message.raw, rests_on[message.id])
                         continue
                     letter = compose(message, now)
-                    ready[message.id] = _ready(message, letter.subject, build(letter))
+                    ready[message.id] = _ready(message, letter.subject, build(letter), rests_on[message.id])
                     own = contexts.registration_of(message)
                     if own.stamp is not None:
                         stamped.setdefault(own.stamp, []).append(own.id)
@@ -98,12 +100,10 @@ _STAMPED = (
 )
 
 
-def _ready(message: Message, subject: str, raw: bytes) -> Ready:
+def _ready(message: Message, subject: str, raw: bytes, rests_on: str) -> Ready:
     registration = contexts.registration_of(message)
-    about = (registration, registration.event, registration.person)
-    rests_on = {name: getattr(about[whose], key) for name, whose, key in _SEEN}
     parcel = Parcel(message.recipient, sender(registration), raw)
-    return Ready(parcel, subject, rests_on, KINDS[message.kind].best_before(message))
+    return Ready(parcel, subject, registration.id, rests_on, KINDS[message.kind].best_before(message))
 
 
 def begin(connection: sa.Connection, gone: Claim | None, claimed: Claim, ready: Ready, now: datetime) -> bool:
@@ -122,9 +122,10 @@ def begin(connection: sa.Connection, gone: Claim | None, claimed: Claim, ready: 
         "settled_at": now,
         "subject": ready.subject,
         "bytes": ready.parcel.raw,
-        **ready.rests_on,
+        "about": ready.registration_id,
+        "as_it_was": ready.rests_on,
     }
-    return connection.execute(_begin(db.engine.dialect.name), given).rowcount > 0
+    return _begin(db.engine.dialect.name).execute(connection, given).rowcount > 0
 
 
 NOBODY = 0
@@ -146,25 +147,23 @@ RESTS_ON = (
 """What `still_true`, `best_before` and `is_wanted` of kinds.py read of a mail that goes through `begin`; its link."""
 
 
-def _name(column: Any) -> str:
-    return f"seen_{column.class_.__tablename__}_{column.key}"
-
-
-_ABOUT = (Registration, Event, Person)
-_SEEN = [(_name(column), _ABOUT.index(column.class_), column.key) for column in (Registration.id, *RESTS_ON)]
+@cache
+def _rests_on(dialect: str) -> sa.ColumnElement[str]:
+    """All of it as one text, made by the database: it is handed back as it was read, and compared at once."""
+    together = sa.func.json_build_array if dialect == "postgresql" else sa.func.json_array
+    return sa.cast(together(*RESTS_ON), sa.Text)
 
 
 @cache
-def _begin(_dialect: str) -> sa.Update:
+def _begin(dialect: str) -> Handed:
     """Waits for nobody: whoever holds one of the two rows may be waiting for the other, or changing what they rest on.
 
     The registration is named, not looked up by the row: PostgreSQL would look through everybody's.
     """
     row, gone = aliased(Message), sa.bindparam("gone", type_=sa.Integer)
-    as_it_was = [column.is_not_distinct_from(sa.bindparam(_name(column), type_=column.type)) for column in RESTS_ON]
-    own = Registration.id == sa.bindparam(_name(Registration.id))
-    about: sa.Select[Any] = sa.select(sa.literal_column("1")).join(Registration.event).join(Registration.person)
-    same = about.where(own, *as_it_was).exists()
+    about: sa.Select[Any] = sa.select(_rests_on(dialect)).select_from(Registration)
+    own = about.join(Registration.event).join(Registration.person).where(Registration.id == sa.bindparam("about"))
+    same = own.scalar_subquery() == sa.bindparam("as_it_was")
     mine = (row.id == sa.bindparam("claimed"), row.tries == sa.bindparam("mine"))
     held = (stands(row.state, [MessageState.SENDING]), row.not_before > database_clock())
     went = (row.id == gone, row.tries == sa.bindparam("gone_tries"), stands(row.state, UNDER_WAY))
@@ -187,17 +186,20 @@ def _begin(_dialect: str) -> sa.Update:
     lasts = sa.or_(Message.id == gone, Message.not_before >= database_clock(LEASE))
     leased = sa.case((lasts, Message.not_before), else_=database_clock(BATCH_LEASE))
     both = Message.id.in_(sa.select(free.c.id).where(all_of_them))
-    return sa.update(Message).where(both).values(**values, not_before=leased, begun=sa.true())
+    return Handed(
+        sa.update(Message).where(both).values(**values, not_before=leased, begun=sa.true()), db.engine.dialect
+    )
 
 
 @cache
-def _those(_dialect: str) -> sa.Select[Any]:
-    """The rows of a batch that are lent to somebody, in the order in which they were owed, and whom they go to.
+def _those(dialect: str) -> sa.Select[Message, str]:
+    """The rows of a batch that are lent to somebody, in the order in which they were owed, and what they rest on.
 
     Their talk is mostly the same, so that it is read once and not with each. Nothing has been read before.
     """
     those = (Message.id.in_(sa.bindparam("ids", expanding=True)), Message.state == MessageState.SENDING)
     about = (contains_eager(Message.registration).contains_eager(Registration.person), undefer(Message.raw))
-    joined = sa.select(Message).join(Message.registration).join(Registration.person).where(*those).options(*about)
+    rows = sa.select(Message, _rests_on(dialect).label("rests_on")).join(Message.registration)
+    joined = rows.join(Registration.person).join(Registration.event).where(*those).options(*about)
     ordered = joined.order_by(Message.not_before, Message.id)
     return ordered.with_for_update(skip_locked=True, key_share=True, of=[Message, Registration])

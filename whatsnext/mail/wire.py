@@ -15,7 +15,7 @@ from whatsnext.mail.mime import Line, Post, PostOffice
 
 BATCH = 50
 """Mails that one worker takes at a time."""
-MAILS_PER_LINE = 50
+MAILS_PER_LINE = 100
 FIRST_REST, LONGEST_REST, SLOW_DOMAIN_RESTS = 2.0, 60.0, 120.0
 """Seconds without a try: for the whole server while it is away, for a domain that let us wait."""
 

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from flask import Flask
 
 from tests.factories import NOON, Make
 from tests.interop import foreign
 from tests.mail.worlds import BULK, CANCELS, DIAL_IN, FACTS, FOLLOWED, JOIN_LINK, OWN, REQUESTS, change, owed, talk
 from whatsnext.db import db, write
 from whatsnext.i18n import LANGUAGES, speaking
-from whatsnext.mail import together
+from whatsnext.mail import deliver, together
 from whatsnext.mail.compose import compose
 from whatsnext.mail.kinds import KINDS
 from whatsnext.mail.mime import Letter, build
-from whatsnext.models import Kind, Message, Mode, PartStat, Status
+from whatsnext.models import Kind, Message, Mode, PartStat, Registration, Status
 from whatsnext.services import differences, parts
 
 TEMPLATES = Path(__file__).parents[2] / "templates" / "mail"
@@ -45,6 +47,11 @@ def calendar_of(message: Message) -> bytes:
     calendar = letter(message).calendar
     assert calendar is not None
     return calendar[1]
+
+
+def calendars_in(raw: bytes) -> list[bytes]:
+    parts = message_from_bytes(raw, policy=policy.default).walk()
+    return [bytes(part.get_payload(decode=True)) for part in parts if part.get_content_type() == "text/calendar"]
 
 
 def entry(message: Message) -> dict[str, Any]:
@@ -382,10 +389,18 @@ def test_a_new_join_link_of_a_protected_talk_is_told_without_it(make: Make) -> N
 
 
 @pytest.mark.interop
-def test_stamps_rise_with_every_mail_of_a_registration(make: Make) -> None:
-    message = owed(make, Kind.INVITATION)
-    stamps = [entry(message)["stamp"] for _again in range(3)]
+def test_stamps_rise_with_every_mail_of_a_registration(app: Flask, make: Make) -> None:
+    """As they are prepared one by one: each leaves its stamp with the registration."""
+    first = owed(make, Kind.INVITATION)
+    for _again in range(2):
+        make.message(Kind.INVITATION, first.registration)
+    with write():
+        parcels = [deliver.prepare(claim, NOON) for claim in deliver.claim()]
+    calendars = [part for parcel in parcels if parcel for part in calendars_in(parcel.raw)]
+    stamps = [foreign.read_with_icaljs([calendar])[0]["stamp"] for calendar in calendars]
     assert stamps == [NOON, NOON + timedelta(seconds=1), NOON + timedelta(seconds=2)]
+    db.session.rollback()
+    assert db.session.scalar(sa.select(Registration.stamp)) == stamps[-1]
 
 
 @pytest.mark.interop

@@ -37,10 +37,11 @@ _SHARED = (
     "protected",
     "repeat",
     "recurrence",
+    "join_link",
 )
-"""What the entries of all attendees of one talk have in common."""
+"""What the entries of all attendees of one talk have in common, or all who take part in the same way."""
 _shared = attrgetter(*_SHARED)
-_NOBODYS: dict[str, Any] = {"sequence": 0, "description": "", "location": "", "join_link": None}
+_NOBODYS: dict[str, Any] = {"sequence": 0, "description": "", "location": ""}
 """In place of what may differ between two attendees of one talk."""
 _NOT_IN_NAMES = re.compile(r'["^\s]+')
 _IDENTIFIER = re.compile("[!-~]+")
@@ -267,6 +268,10 @@ def _add_common(event: icalendar.Event, entry: Entry, status: str) -> None:
         categories = icalendar.vCategory([])
         categories.cats = [_Text(texts.line(category)) for category in entry.categories]
         event.add("CATEGORIES", categories)
+    if entry.join_link:
+        link = _uri(entry.join_link)
+        link.params["VALUE"] = "URI"
+        event.add("CONFERENCE", link)
 
 
 def _own(entry: Entry, stamp: datetime) -> Iterator[tuple[str, texts.Value]]:
@@ -277,10 +282,6 @@ def _own(entry: Entry, stamp: datetime) -> Iterator[tuple[str, texts.Value]]:
         yield "DESCRIPTION", _Text(description)
     if location := texts.line(entry.location, ", "):
         yield "LOCATION", _Text(location)
-    if entry.join_link:
-        link = _uri(entry.join_link)
-        link.params["VALUE"] = "URI"
-        yield "CONFERENCE", link
 
 
 def _for_attendee(invitation: Invitation, stamp: datetime, status: str) -> bytes:

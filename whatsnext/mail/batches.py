@@ -63,10 +63,10 @@ def write_all(claims: Collection[Claim], now: datetime) -> dict[int, Ready]:
                         continue
                     letter = compose(message, now)
                     ready[message.id] = _ready(message, letter.subject, build(letter), rests_on[message.id])
-                    own = contexts.registration_of(message)
-                    if own.stamp is not None:
-                        stamped.setdefault(own.stamp, []).append(own.id)
-                        set_committed_value(own, "stamp", own.stamp)  # written below, with the others
+                    if letter.stamp is not None:
+                        own = contexts.registration_of(message)
+                        stamped.setdefault(letter.stamp, []).append(own.id)
+                        set_committed_value(own, "stamp", letter.stamp)  # written below, with the others
     for stamp, ids in sorted(stamped.items()):  # of two mails to one person the later is the last
         plain(_STAMPED, {"stamp": stamp, "ids": ids})
     return ready

@@ -49,7 +49,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 
 
 def compose(message: Message, now: datetime) -> Letter:
-    """The mail for this row. Call inside `write()` with the registration locked: its `stamp` moves on.
+    """The mail for this row. Whoever sends it locks the registration before, and keeps the letter's `stamp` there.
 
     Raises ValueError where the row lacks what its kind is about.
     """
@@ -59,6 +59,8 @@ def compose(message: Message, now: datetime) -> Letter:
         words = _Words(kind, context)
         subject = _subject(words)
         words.context["subject"] = subject
+        stamp = _next_stamp(message.registration, now) if message.registration else None
+        calendar = _calendar(kind, message, stamp) if stamp else None
         return Letter(
             to=message.recipient,
             sender=sender(message.registration),
@@ -69,7 +71,8 @@ def compose(message: Message, now: datetime) -> Letter:
             html=words.render("body.html", _without_controls),
             message_id=f"<{message.message_id.strip('<>')}>",
             date=now.astimezone(UTC),
-            calendar=_calendar(kind, message, now),
+            calendar=calendar,
+            stamp=stamp if calendar else None,
             unsubscribe=context.get("follow_link", "") if kind.bulk else "",
         )
 
@@ -114,11 +117,10 @@ def invitation_of(message: Message) -> Invitation:
     )
 
 
-def _calendar(kind: MailKind, message: Message, now: datetime) -> tuple[str, bytes] | None:
+def _calendar(kind: MailKind, message: Message, stamp: datetime) -> tuple[str, bytes] | None:
     """Method and bytes; None for whoever was never sent an invitation: people in line hear in words only."""
-    if kind.calendar is None or message.sequence is None or message.registration is None:
+    if kind.calendar is None or message.sequence is None:
         return None
-    stamp = _next_stamp(message.registration, now)
     return METHODS[kind.calendar], kind.calendar(invitation_of(message), stamp)
 
 
@@ -127,7 +129,6 @@ def _next_stamp(registration: Registration, now: datetime) -> datetime:
     stamp = now.astimezone(UTC).replace(microsecond=0)
     if registration.stamp is not None and stamp <= registration.stamp:
         stamp = registration.stamp.replace(microsecond=0) + timedelta(seconds=1)
-    registration.stamp = stamp
     return stamp
 
 

@@ -143,6 +143,8 @@ def _compose_once(message: Message, now: datetime) -> bytes:
     if message.raw is None or not message.begun:
         letter = compose(message, now)
         message.subject, message.raw = letter.subject, build(letter)
+        if message.registration is not None and letter.stamp is not None:
+            message.registration.stamp = letter.stamp
     return message.raw
 
 

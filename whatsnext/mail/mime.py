@@ -34,7 +34,9 @@ _ENDS_LINE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """What one mail says, to one address. `calendar` is its METHOD and its bytes; answers go to `reply_to`, if any.
+    """What one mail says, to one address. `calendar` is its METHOD and its bytes, `stamp` the DTSTAMP in them.
+
+    Answers go to `reply_to`, if any.
 
     `unsubscribe` is an address of ours that ends mails of this kind by one POST (RFC 8058); "" on all but bulk mail.
     """
@@ -49,6 +51,7 @@ class Letter:
     date: datetime
     reply_to: str = ""
     calendar: tuple[str, bytes] | None = None
+    stamp: datetime | None = None
     unsubscribe: str = ""
 
 

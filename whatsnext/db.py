@@ -215,7 +215,8 @@ class Handed:
         named: Any = sqlite_dialect(paramstyle="named") if dialect.name == "sqlite" else dialect
         compiled: Any = statement.compile(dialect=named)  # type: ignore[attr-defined]
         self._words, self._constants = str(compiled), dict(compiled.params)
-        ways = {name: value.type.dialect_impl(named).bind_processor(named) for name, value in compiled.binds.items()}
+        names = compiled.bind_names
+        ways = {name: value.type.dialect_impl(named).bind_processor(named) for value, name in names.items()}
         self._ways = {name: way for name, way in ways.items() if way}
 
     def execute(self, connection: sa.Connection, values: dict[str, Any]) -> sa.CursorResult[*tuple[Any, ...]]:

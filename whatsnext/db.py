@@ -170,7 +170,7 @@ def write() -> Iterator[None]:
     g.writing = True
     db.session.rollback()
     try:
-        db.session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+        g.writing = db.session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
         if clock.wants_a_look():
             clock.follow(database_now())
         yield
@@ -183,9 +183,42 @@ def write() -> Iterator[None]:
     written.send(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def plain(statement: sa.Executable, given: dict[str, Any] | list[dict[str, Any]]) -> sa.CursorResult[*tuple[Any, ...]]:
+class Handed:
+    """A statement on columns that the driver is given in its own words, made once, where many of the same follow.
+
+    SQLAlchemy looks for these words anew each time, by all that the statement is made of. What comes back is as the
+    driver gives it, no value may be a list, and no column may be filled by a default of Python's (TypeError).
+    """
+
+    def __init__(self, statement: sa.Executable) -> None:
+        self._statement = statement
+        self._made: dict[str, tuple[str, dict[str, Any], dict[str, Callable[[Any], Any]]]] = {}
+
+    def execute(self, connection: sa.Connection, values: dict[str, Any]) -> sa.CursorResult[*tuple[Any, ...]]:
+        """On this connection, with these values."""
+        words, constants, ways = self._made.get(connection.dialect.name) or self._make(connection.dialect)
+        given = {**constants, **values}
+        given.update({name: way(given[name]) for name, way in ways.items()})
+        return connection.exec_driver_sql(words, given)
+
+    def _make(self, dialect: sa.Dialect) -> tuple[str, dict[str, Any], dict[str, Callable[[Any], Any]]]:
+        """Its words, what never changes, and what the driver cannot take as it is."""
+        named: Any = sqlite_dialect(paramstyle="named") if dialect.name == "sqlite" else dialect
+        compiled: Any = self._statement.compile(dialect=named)  # type: ignore[attr-defined]
+        if compiled.prefetch:
+            raise TypeError(f"{compiled.prefetch[0]} would stay empty")
+        names = compiled.bind_names
+        ways = {name: value.type.dialect_impl(named).bind_processor(named) for value, name in names.items()}
+        made = str(compiled), dict(compiled.params), {name: way for name, way in ways.items() if way}
+        return self._made.setdefault(dialect.name, made)
+
+
+def plain(statement: sa.Executable | Handed, given: dict[str, Any]) -> sa.CursorResult[*tuple[Any, ...]]:
     """Execute a statement on columns in the session's transaction, past its objects: none is looked through or read."""
-    return db.session.connection().execute(statement, given)
+    connection = g.get("writing") or db.session.connection()
+    return (
+        statement.execute(connection, given) if isinstance(statement, Handed) else connection.execute(statement, given)
+    )
 
 
 def connected() -> sa.Connection:
@@ -202,28 +235,6 @@ def _without_transaction(connection: sa.Connection) -> sa.Connection:
     sqlite = connection.dialect.name == "sqlite"
     options: dict[str, Any] = {"sqlite_begin": ""} if sqlite else {"isolation_level": "AUTOCOMMIT"}
     return connection.execution_options(**options)
-
-
-class Handed:
-    """A statement in the driver's own words, made once, for where many of the same follow each other.
-
-    SQLAlchemy looks for these words anew each time, by all that the statement is made of: a quarter of what the one
-    statement of a mail took. What comes back is as the driver gives it, and no value may be a list.
-    """
-
-    def __init__(self, statement: sa.Executable, dialect: sa.Dialect) -> None:
-        named: Any = sqlite_dialect(paramstyle="named") if dialect.name == "sqlite" else dialect
-        compiled: Any = statement.compile(dialect=named)  # type: ignore[attr-defined]
-        self._words, self._constants = str(compiled), dict(compiled.params)
-        names = compiled.bind_names
-        ways = {name: value.type.dialect_impl(named).bind_processor(named) for value, name in names.items()}
-        self._ways = {name: way for name, way in ways.items() if way}
-
-    def execute(self, connection: sa.Connection, values: dict[str, Any]) -> sa.CursorResult[*tuple[Any, ...]]:
-        """On this connection, with these values."""
-        given = {**self._constants, **values}
-        given.update({name: way(given[name]) for name, way in self._ways.items()})
-        return connection.exec_driver_sql(self._words, given)
 
 
 def glance(statement: sa.Select[*tuple[Any, ...]], given: dict[str, Any]) -> tuple[Any, ...] | None:

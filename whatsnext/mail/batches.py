@@ -186,9 +186,7 @@ def _begin(dialect: str) -> Handed:
     lasts = sa.or_(Message.id == gone, Message.not_before >= database_clock(LEASE))
     leased = sa.case((lasts, Message.not_before), else_=database_clock(BATCH_LEASE))
     both = Message.id.in_(sa.select(free.c.id).where(all_of_them))
-    return Handed(
-        sa.update(Message).where(both).values(**values, not_before=leased, begun=sa.true()), db.engine.dialect
-    )
+    return Handed(sa.update(Message).where(both).values(**values, not_before=leased, begun=sa.true()))
 
 
 @cache

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from flask import current_app
 
 from whatsnext import tokens
-from whatsnext.db import db, plain
+from whatsnext.db import Handed, db, plain
 from whatsnext.errors import NotFound
 from whatsnext.models import (
     MAY_BE_UNASKED,
@@ -249,15 +249,14 @@ def _owe_first(mail: dict[str, Any], brake: int, near: int, given: dict[str, Any
 
 
 @cache
-def _owe_unless_near(names: tuple[str, ...]) -> sa.Insert:
+def _owe_unless_near(names: tuple[str, ...]) -> Handed:
     columns, brake = Message.__table__.c, sa.bindparam("brake", type_=sa.Integer)
     counted = sa.select(_to_new_addresses().label("number")).subquery()
     new = {name: sa.bindparam(f"new_{name}", type_=columns[name].type) for name in names}
     held = sa.literal(MessageState.HELD, columns["state"].type)
     values = {**new, "state": sa.case((counted.c.number >= brake, held), else_=new["state"])}
     far = sa.or_(counted.c.number < sa.bindparam("near", type_=sa.Integer), counted.c.number >= brake)
-    owing = _OWE.from_select(names, sa.select(*values.values()).where(far), include_defaults=False)
-    return owing.execution_options(preserve_rowcount=True)
+    return Handed(_OWE.from_select(names, sa.select(*values.values()).where(far), include_defaults=False))
 
 
 def supersede(registration: Registration, kinds: Collection[Kind], now: datetime) -> list[Unsent]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import make_transient_to_detached
 
-from whatsnext.db import db, plain
+from whatsnext.db import Handed, db, plain
 from whatsnext.models import Person
 from whatsnext.permissions import Role
 
@@ -37,9 +37,9 @@ _NEW = {"name": "", "agency": "", "role": Role.ATTENDEE}
 
 
 @cache
-def _insert_person(dialect: str) -> sa.Executable:
+def _insert_person(dialect: str) -> Handed:
     table = Person.__table__
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     given: dict[str, Any] = {name: sa.bindparam(name) for name in ("email", "language", "created_at")}
     new = insert(table).values(**_NEW, **given)  # type: ignore[arg-type]
-    return new.on_conflict_do_nothing(index_elements=[table.c.email]).returning(table.c.id)
+    return Handed(new.on_conflict_do_nothing(index_elements=[table.c.email]).returning(table.c.id))

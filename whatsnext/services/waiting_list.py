@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm.attributes import set_committed_value
 
-from whatsnext.db import db, plain
+from whatsnext.db import Handed, db, plain
 from whatsnext.errors import NotFound
 from whatsnext.models import Event, EventState, Kind, Mode, Registration, Series, Status
 from whatsnext.services import invitations, outbox
@@ -25,7 +25,8 @@ SHORT_HOLD = timedelta(minutes=15)
 
 # Statements of every sign-up are made once: making one anew takes longer than SQLite does to answer it.
 _OF_MODE = (Registration.event_id == sa.bindparam("event"), Registration.mode == sa.bindparam("mode"))
-_TAKEN = sa.select(sa.func.count()).select_from(Registration).where(*_OF_MODE, Registration.status.in_(TAKING))
+_TAKES_A_PLACE = sa.or_(*(Registration.status == status for status in TAKING))
+_TAKEN = sa.select(sa.func.count()).select_from(Registration).where(*_OF_MODE, _TAKES_A_PLACE)
 _IN_LINE = sa.select(Registration.id).where(
     *_OF_MODE,
     Registration.status == Status.WAITING,
@@ -33,12 +34,14 @@ _IN_LINE = sa.select(Registration.id).where(
     Registration.offer_lapsed_at.is_(None),
     Registration.arrival < sa.bindparam("before"),
 )
-_STANDING = sa.select(_TAKEN.scalar_subquery(), _IN_LINE.exists())
+_STANDING = Handed(sa.select(_TAKEN.scalar_subquery(), _IN_LINE.exists()))
 _LOCKED = sa.select(Event).with_for_update().execution_options(populate_existing=True)
 _LOCKED_BY_ID = _LOCKED.where(Event.id == sa.bindparam("event"))
 _LOCKED_BY_SLUG = _LOCKED.where(Event.slug == sa.bindparam("slug"))
-_TOUCHED = sa.update(Series).where(Series.id == sa.bindparam("series")).values(page_version=Series.page_version + 1)
-_NUMBERED = (
+_TOUCHED = Handed(
+    sa.update(Series).where(Series.id == sa.bindparam("series")).values(page_version=Series.page_version + 1)
+)
+_NUMBERED = Handed(
     sa.update(Event)
     .where(Event.id == sa.bindparam("event"))
     .values(last_arrival=sa.bindparam("number"), page_version=Event.page_version + 1)

@@ -17,7 +17,7 @@ from flask_wtf import FlaskForm
 from markupsafe import Markup
 from wtforms import Field, FieldList, FormField
 from wtforms import fields as plain
-from wtforms.csrf.core import CSRF
+from wtforms.csrf.core import CSRF, CSRFTokenField
 from wtforms.validators import Optional as Voluntary
 from wtforms.validators import StopValidation, ValidationError
 
@@ -56,11 +56,21 @@ class Words:
 # --- the token -------------------------------------------------------------------------------------------
 
 
+class TokenField(CSRFTokenField):  # type: ignore[misc]
+    """Always shows a token of this page, made only where the form is shown: most that are sent are not."""
+
+    def _value(self) -> str:
+        return form_token_value()
+
+
 class Token(CSRF):  # type: ignore[misc]
     """Signed, cookie-free, bound to the signed-in state, good for a day (safety.md R5: its key makes a form unique)."""
 
+    field_class = TokenField
+
     def generate_csrf_token(self, _field: Field) -> str:
-        return form_token_value()
+        """The field asks for it when it is shown."""
+        return ""
 
     def validate_csrf_token(self, form: Form, field: Field) -> None:
         if g.get("foreign"):

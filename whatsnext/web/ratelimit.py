@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -24,15 +25,17 @@ from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy.exc import SQLAlchemyError
 
 from whatsnext import clock, i18n
-from whatsnext.db import db
+from whatsnext.db import Handed, db
 from whatsnext.errors import RateLimited
 from whatsnext.models import RateLimit
 
 ZONE = ZoneInfo("Europe/Berlin")
-INCREASE = sa.text(
-    "INSERT INTO rate_limit (key, count, ends) VALUES (:key, :amount, :ends) ON CONFLICT (key) DO UPDATE SET"
-    " count = CASE WHEN rate_limit.ends <= :now THEN :amount ELSE rate_limit.count + :amount END,"
-    " ends = CASE WHEN rate_limit.ends <= :now THEN :ends ELSE rate_limit.ends END RETURNING count"
+INCREASE = Handed(
+    sa.text(
+        "INSERT INTO rate_limit (key, count, ends) VALUES (:key, :amount, :ends) ON CONFLICT (key) DO UPDATE SET"
+        " count = CASE WHEN rate_limit.ends <= :now THEN :amount ELSE rate_limit.count + :amount END,"
+        " ends = CASE WHEN rate_limit.ends <= :now THEN :ends ELSE rate_limit.ends END RETURNING count"
+    )
 )
 
 
@@ -81,10 +84,14 @@ def network() -> str:
     address = ipaddress.ip_address((request.remote_addr or "0.0.0.0").partition("%")[0])  # noqa: S104
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
-    exits = current_app.config["SETTINGS"].exit_networks
-    if any(address in ipaddress.ip_network(given, strict=False) for given in exits):
+    if any(address in exit_network for exit_network in _exits(current_app.config["SETTINGS"].exit_networks)):
         return ""
     return str(ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False))
+
+
+@lru_cache(maxsize=8)
+def _exits(given: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    return [ipaddress.ip_network(each, strict=False) for each in given]
 
 
 def _key(value: str) -> str:
@@ -104,7 +111,7 @@ def _together() -> Iterator[sa.Connection]:
     For its own the request's reading ends first: SQLite commits beside no reader.
     """
     if g.get("writing"):
-        with _on(db.session.connection()) as connection:
+        with _on(g.writing) as connection:
             yield connection
         return
     db.session.rollback()
@@ -138,7 +145,7 @@ class SqlStorage(Storage):
                 return self.incr(key, expiry, amount)
         now = clock.now().timestamp()
         given = {"key": key, "amount": amount, "now": now, "ends": now + expiry}
-        return int(connection.execute(INCREASE, given).scalar_one())
+        return int(INCREASE.execute(connection, given).scalar_one())
 
     def get(self, key: str) -> int:
         row = self._row(key)

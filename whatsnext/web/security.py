@@ -54,10 +54,11 @@ def _look() -> None:
 
 
 def _headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    if current_app.config["SETTINGS"].secure:
-        response.headers.setdefault("Strict-Transport-Security", HSTS)
+    given = {name.lower() for name, _value in response.headers}
+    wanted = {**HEADERS, **({"Strict-Transport-Security": HSTS} if current_app.config["SETTINGS"].secure else {})}
+    for name, value in wanted.items():
+        if name.lower() not in given:
+            response.headers.add(name, value)
     if is_secret_page():
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Robots-Tag"] = "noindex"

@@ -82,7 +82,7 @@ def _engine_options(url: str) -> dict[str, Any]:
     """Errors name no values: they would bring addresses and tokens into the log (safety.md D4)."""
     if url.startswith("sqlite"):
         return {"hide_parameters": True, "connect_args": {"timeout": PATIENCE / 1000}}
-    options = " ".join(f"-c {name}={value}" for name, value in MILLISECONDS.items())
+    options = " ".join(f"-c {name}={value}" for name, value in {**MILLISECONDS, "TimeZone": "UTC"}.items())
     pool = {"pool_size": 8, "max_overflow": 4, "pool_use_lifo": True}
     return {"hide_parameters": True, **pool, "connect_args": {"options": options}}
 
@@ -170,7 +170,7 @@ def write() -> Iterator[None]:
     g.writing = True
     db.session.rollback()
     try:
-        g.writing = db.session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+        db.session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
         if clock.wants_a_look():
             clock.follow(database_now())
         yield
@@ -187,7 +187,8 @@ class Handed:
     """A statement on columns that the driver is given in its own words, made once, where many of the same follow.
 
     SQLAlchemy looks for these words anew each time, by all that the statement is made of. What comes back is as the
-    driver gives it, no value may be a list, and no column may be filled by a default of Python's (TypeError).
+    driver gives it, and no value may be a list. A column that only a default of Python's would fill raises TypeError; a
+    value that is missing whatever the driver, or the type, says of it.
     """
 
     def __init__(self, statement: sa.Executable) -> None:
@@ -207,15 +208,16 @@ class Handed:
         compiled: Any = self._statement.compile(dialect=named)  # type: ignore[attr-defined]
         if compiled.prefetch:
             raise TypeError(f"{compiled.prefetch[0]} would stay empty")
-        names = compiled.bind_names
-        ways = {name: value.type.dialect_impl(named).bind_processor(named) for value, name in names.items()}
-        made = str(compiled), dict(compiled.params), {name: way for name, way in ways.items() if way}
+        binds = {name: bind for bind, name in compiled.bind_names.items()}
+        constants = {name: bind.value for name, bind in binds.items() if not bind.required}
+        ways = {name: bind.type.dialect_impl(named).bind_processor(named) for name, bind in binds.items()}
+        made = str(compiled), constants, {name: way for name, way in ways.items() if way}
         return self._made.setdefault(dialect.name, made)
 
 
 def plain(statement: sa.Executable | Handed, given: dict[str, Any]) -> sa.CursorResult[*tuple[Any, ...]]:
     """Execute a statement on columns in the session's transaction, past its objects: none is looked through or read."""
-    connection = g.get("writing") or db.session.connection()
+    connection = db.session.connection()
     return (
         statement.execute(connection, given) if isinstance(statement, Handed) else connection.execute(statement, given)
     )

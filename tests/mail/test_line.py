@@ -99,6 +99,26 @@ def outcome(message: Message) -> tuple[MessageState, str]:
     return seen
 
 
+def test_a_line_carries_so_many_mails_and_is_opened_anew(
+    app: Flask, make: Make, smtp: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers end a line that carries too many."""
+    monkeypatch.setattr(wire, "MAILS_PER_LINE", 2)
+    opened: list[mime.Line] = []
+    connect = mime.PostOffice.connect
+
+    def note(office: mime.PostOffice) -> mime.Line:
+        opened.append(connect(office))
+        return opened[-1]
+
+    monkeypatch.setattr(mime.PostOffice, "connect", note)
+    for _number in range(5):
+        owed(make, Kind.SIGN_IN)
+    assert send_all() == 5
+    assert [line.num_emails for line in opened] == [2, 2, 1]
+    assert len(smtp.mails) == 5
+
+
 def test_a_trusted_certificate_is_taken(
     make_app: Callable[..., Flask], make: Make, ours: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,6 +132,16 @@ def test_the_key_is_the_token_s_own(app):
     assert len(keys[0]) == 22
 
 
+def test_a_token_is_made_only_where_a_form_is_shown(app, fill):
+    """Signing one takes longer than reading some fields; what was sent and taken is not shown again."""
+    with app.test_request_context("/", method="POST", data={}):
+        form = Form()
+        form.validate_on_submit()
+        assert "form_token" not in g
+        assert form.csrf_token() == form.csrf_token() != ""
+        assert g.form_token in form.csrf_token()
+
+
 def test_a_token_is_good_for_a_day(app, at):
     token = form_token(app)
     for later, errors in ((timedelta(hours=24, seconds=-1), {}), (timedelta(hours=24), {"csrf_token": [STALE]})):

@@ -83,13 +83,15 @@ def test_a_mail_is_shown_as_text_and_its_calendar_in_words(mailbox):
         assert words in page.text
     assert "http://127.0.0.1:8000/registrations/abc" in [href for href, _words in page.links]
     assert "<script>" not in page.html
-    assert "frame-src 'self'" in page.response.headers["Content-Security-Policy"]
+    (policy,) = page.response.headers.getlist("Content-Security-Policy")
+    assert "frame-src 'self'" in policy
 
 
 def test_the_page_of_a_mail_runs_nothing_and_reaches_nothing(mailbox):
     client, key = mailbox()
     answer = client.get(f"/mailbox/{key}/html")
     assert "<p style='color:red'>" in answer.text
+    assert answer.headers.getlist("Cross-Origin-Opener-Policy") == ["unsafe-none"]
     assert answer.headers["Content-Security-Policy"] == (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
         "sandbox allow-popups allow-popups-to-escape-sandbox; frame-ancestors 'self'"

@@ -168,7 +168,7 @@ def test_one_way_full_and_the_other_free_is_told_beside_the_choice(make, client)
     talk = make.event(slug="t", places_on_site=1, places_online=9)
     make.registration(talk)
     page = client.page("/events/t")
-    assert "Vor Ort in Berlin (ausgebucht)" in page.text
+    assert "Vor Ort in Berlin (ausgebucht, Warteliste offen)" in page.text
     assert client.submit(page, {**FILLED, "mode": "on_site"}, form=FORM).status_code == 303
     assert everyone()[-1].status is Status.WAITING
 

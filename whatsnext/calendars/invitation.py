@@ -253,7 +253,7 @@ def _vevent(entry: Entry, stamp: datetime, status: str) -> icalendar.Event:
 
 
 def _add_common(event: icalendar.Event, entry: Entry, status: str) -> None:
-    """What the entries of all attendees of one talk have in common."""
+    """What the entries of all have in common who take part in one talk in the same way."""
     event.add("UID", _identifier(entry.uid))
     for name, moment in (("CREATED", entry.created), ("LAST-MODIFIED", entry.modified)):
         event.add(name, _utc(name, moment))

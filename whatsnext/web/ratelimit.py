@@ -111,7 +111,7 @@ def _together() -> Iterator[sa.Connection]:
     For its own the request's reading ends first: SQLite commits beside no reader.
     """
     if g.get("writing"):
-        with _on(g.writing) as connection:
+        with _on(db.session.connection()) as connection:
             yield connection
         return
     db.session.rollback()

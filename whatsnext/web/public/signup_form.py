@@ -106,7 +106,7 @@ def _choice(event: Event, mode: Mode, places: Places) -> str | Markup:
     if places.free:
         free = ngettext("%(num)s place left", "%(num)s places left", places.free)
     elif not places.waiting:
-        free = _("full")
+        free = _("full, waiting list open")
     else:
         free = ngettext("full, %(num)s person is waiting", "full, %(num)s people are waiting", places.waiting)
     return f"{way} ({free})"

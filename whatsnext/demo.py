@@ -208,7 +208,7 @@ def fill(now: datetime, deliver: Deliver) -> None:
     _sign_up(world, off, CANCELLED.people, now - timedelta(days=8))
     _send(now, deliver)
     _move(moved, 7, now - timedelta(days=3))
-    _cancel(off, "Die Referentin ist erkrankt. Ein Ersatztermin folgt.", now - timedelta(days=2))
+    _cancel(off, "Der Referent ist erkrankt. Ein Ersatztermin folgt.", now - timedelta(days=2))
     _give_up(full, now - timedelta(days=2))
     _send(now, deliver)
     for talk in (BOOKED, *COMING):

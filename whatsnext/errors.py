@@ -369,6 +369,22 @@ class NobodyToTell(DomainError):
     text = _("Nobody is selected. Choose at least one person.")
 
 
+class NobodyToWrite(NobodyToTell):
+    text = _("Nobody selected can be written to: the address is not confirmed yet, or the place was given up.")
+
+
+class NobodyToInvite(NobodyToTell):
+    text = _("Nobody selected has a place, so there is no invitation to send again.")
+
+
+class NobodyToMoveUp(NobodyToTell):
+    text = _("Nobody selected is on the waiting list with a confirmed address.")
+
+
+class NobodyToRemove(NobodyToTell):
+    text = _("Nobody selected is still signed up.")
+
+
 class RecipientsChanged(Conflict):
     """Other people than at the preview would get the message."""
 

@@ -70,6 +70,15 @@ def test_that_was_not_me_gives_the_place_back(held, link, client, owed):
     assert owed() == []
 
 
+def test_the_link_of_a_sign_up_that_was_declined_says_so_and_lets_it_be_a_mistake(held, link, client):
+    client.submit(link, {"choice": "no"}, form=link)
+    page = client.page(link)
+    assert "Sie haben angegeben, dass Sie das nicht waren. Die Anmeldung ist entfernt." in page.text
+    assert "abgelaufen" not in page.text
+    assert client.submit(page, {"choice": "yes"}, form=link).status_code == 303
+    assert fresh(held).status is Status.CONFIRMED
+
+
 def test_opening_the_link_ten_times_changes_no_row(held, link, client):
     before = robot.rows()
     for _ in range(10):

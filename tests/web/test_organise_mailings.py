@@ -192,7 +192,7 @@ def test_if_those_ticked_are_gone_the_words_stay_and_others_can_be_chosen(make, 
         ticked.status = Status.CANCELLED
     page = Page(client.submit(page, TYPED, form="form"))
     assert (page.status, page.form("form").values["subject"]) == (422, ["Raum geändert"])
-    assert "Es ist niemand ausgewählt." in page.text
+    assert "Von den Ausgewählten ist niemand zu erreichen:" in page.text
     assert "An 1 Person senden" in Page(client.submit(page, {"to": "confirmed"}, form="form")).text
     assert owed() == []
 

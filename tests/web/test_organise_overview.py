@@ -34,7 +34,7 @@ def test_a_new_installation_begins_with_three_steps(make, client):
 
 def test_legal_pages_that_are_still_templates_are_something_to_do(client):
     page = client.page("/organise/")
-    assert "12 rechtliche Seiten enthalten noch den Mustertext." in page.text
+    assert "12 Texte der Seiten in der Fußzeile sind noch Mustertext; jede Sprache zählt." in page.text
     assert ("/organise/pages", "Seiten bearbeiten") in page.links
 
 

@@ -443,6 +443,25 @@ def test_nobody_chosen_and_buttons_that_do_not_exist_are_refused(make, client, o
     assert owed() == []
 
 
+@pytest.mark.parametrize(
+    ("act", "status", "said"),
+    [
+        ("promote", Status.CONFIRMED, "steht niemand mit bestätigter Adresse auf der Warteliste."),
+        ("invite", Status.WAITING, "hat niemand einen Platz, also gibt es keine Einladung"),
+        ("remove", Status.CANCELLED, "ist niemand mehr angemeldet."),
+        ("message", Status.CANCELLED, "ist niemand zu erreichen:"),
+    ],
+)
+def test_chosen_people_for_whom_an_act_means_nothing_are_told_apart_from_none(
+    make, client, owed, talk, act, status, said
+):
+    one = make.registration(talk, status)
+    page = choose(client, talk, act, [one.ref])
+    assert page.status == 422
+    assert f"Von den Ausgewählten {said}" in page.text
+    assert owed() == []
+
+
 def test_a_seal_of_another_talk_is_refused(make, client, owed, talk):
     other = make.event()
     one, foreign = make.registration(talk), make.registration(other)

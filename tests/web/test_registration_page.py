@@ -214,7 +214,7 @@ def test_with_the_link_alone_details_and_way_stay_as_they_are(make, client):
         page = client.page(link(mine, verb))
         assert "Zeigen Sie zuerst, dass Sie es sind" in page.text
         assert "Rollstuhl" not in page.html
-        (target,) = [href for href, words in page.links if words == "Anmelde-Link senden lassen"]
+        (target,) = [href for href, words in page.links if words == "Weiter"]
         assert target == f"/sign-in?next=/registrations/{mine.ref}{verb}"
         assert registrations.manage_token(mine) not in target
 
@@ -395,6 +395,9 @@ def test_switching_to_a_full_way_is_not_offered_to_someone_with_a_place(make, ow
     talk = make.event(places_on_site=1, places_online=1)
     mine = make.registration(talk, mode=Mode.ON_SITE)
     make.registration(talk, mode=Mode.ONLINE)
+    page = own(mine).page(link(mine))
+    assert "Online sind zurzeit alle Plätze vergeben." in page.text
+    assert [href for href, _words in page.links if href.endswith("/switch")] == []
     page = own(mine).page(link(mine, "/switch"))
     assert "Dort sind zurzeit alle Plätze vergeben. Sie behalten Ihren Platz." in page.text
     assert [form.action for form in page.forms if form.action.endswith("/switch")] == []

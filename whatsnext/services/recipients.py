@@ -16,7 +16,15 @@ from sqlalchemy.orm import contains_eager
 
 from whatsnext import tokens
 from whatsnext.db import db
-from whatsnext.errors import LinkInvalid, NobodyToTell, RecipientsChanged
+from whatsnext.errors import (
+    LinkInvalid,
+    NobodyToInvite,
+    NobodyToMoveUp,
+    NobodyToRemove,
+    NobodyToTell,
+    NobodyToWrite,
+    RecipientsChanged,
+)
 from whatsnext.models import Registration, Status
 from whatsnext.services import participants
 from whatsnext.services.participants import Invited, Search, Show
@@ -40,6 +48,13 @@ POSSIBLE = {
     Act.INVITE: Registration.status == Status.CONFIRMED,
     Act.PROMOTE: sa.and_(PROVED, Registration.status == Status.WAITING),
     Act.REMOVE: Registration.status.in_((Status.CONFIRMED, Status.WAITING, Status.OFFERED, Status.HELD)),
+}
+
+IMPOSSIBLE = {
+    Act.MESSAGE: NobodyToWrite,
+    Act.INVITE: NobodyToInvite,
+    Act.PROMOTE: NobodyToMoveUp,
+    Act.REMOVE: NobodyToRemove,
 }
 
 
@@ -72,7 +87,7 @@ class Recipients:
 
 
 def choose(choice: Choice) -> Recipients:
-    """Work out whom a choice means now. Raises NobodyToTell if that is nobody. Two queries."""
+    """Work out whom a choice means now. Raises NobodyToTell, or one that says why, if that is nobody. Two queries."""
     chosen = _chosen(choice)
     wanted = db.session.scalar(
         sa.select(sa.func.count()).select_from(Registration).join(Registration.person).where(*chosen)
@@ -87,7 +102,7 @@ def choose(choice: Choice) -> Recipients:
         )
     )
     if not people:
-        raise NobodyToTell
+        raise IMPOSSIBLE[choice.act] if wanted else NobodyToTell
     return Recipients(choice, people, (wanted or 0) - len(people))
 
 

@@ -130,6 +130,12 @@ def hold_is_over(registration: Registration, now: datetime) -> bool:
     return registration.status is Status.EXPIRED or (registration.proved_at is None and late)
 
 
+def was_declined(registration: Registration, now: datetime) -> bool:
+    """Whether it ended before its time: somebody said that it was not them; reads."""
+    early = registration.hold_ends_at is not None and now < registration.hold_ends_at
+    return registration.status is Status.EXPIRED and early
+
+
 def would_wait(registration: Registration) -> bool:
     """Whether proving the address now brings a place in line; reads."""
     return registration.status is Status.WAITING and not _is_next_with_place(registration)

@@ -50,6 +50,7 @@ def show(mine: Registration, key: str, *, own: bool) -> str:
     joins = mine.status is Status.CONFIRMED and mine.mode is Mode.ONLINE and standing is not Standing.CANCELLED
     coming, confirmed = signup.is_coming(talk, now), mine.status is Status.CONFIRMED
     on = signup.is_on(talk, now) if confirmed else coming
+    other = other_way(mine) if on and mine.proved_at else None
     return render_template(
         "attendee/registration.html",
         key=key,
@@ -69,7 +70,8 @@ def show(mine: Registration, key: str, *, own: bool) -> str:
         can_undo=registrations.may_undo(mine, now),
         coming=coming,
         over=standing is Standing.PAST,
-        other=other_way(mine) if on and mine.proved_at else None,
+        other=other,
+        other_taken=other is not None and confirmed and not registrations.switch_outlook(mine, other).place,
         invitation=_invitation(mine, talk) if on and confirmed else "",
         answers=participants.part_answers(mine) if confirmed else [],
         rules=_line_rules(talk, now) if mine.status is Status.WAITING else "",

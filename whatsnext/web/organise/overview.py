@@ -126,7 +126,9 @@ def _held(n: int) -> Line:
 
 def _unedited(n: int) -> Line:
     sentence = ngettext(
-        "%(num)s legal page still holds the template text.", "%(num)s legal pages still hold the template text.", n
+        "%(num)s text of the pages in the footer is still the template; each language counts.",
+        "%(num)s texts of the pages in the footer are still the template; each language counts.",
+        n,
     )
     return Line(sentence, _("Edit pages"), url_for(".pages"))
 

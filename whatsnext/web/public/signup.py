@@ -179,9 +179,13 @@ def confirm(token: str) -> ResponseReturnValue:
             return redirect(url_for("attendee.registration", key=registration.ref, done=done), 303)
     late, ends = signup.hold_is_over(registration, clock.now()), registration.hold_ends_at
     form.renew.data = "yes" if late else ""
-    expired_at = i18n.moment(ends, registration.event.zone) if ends else ""
-    in_line = not late and signup.would_wait(registration)
-    return _choice("public/signup/confirm.html", registration, form, late=late, expired_at=expired_at, in_line=in_line)
+    more = {
+        "late": late,
+        "declined": signup.was_declined(registration, clock.now()),
+        "expired_at": i18n.moment(ends, registration.event.zone) if ends else "",
+        "in_line": not late and signup.would_wait(registration),
+    }
+    return _choice("public/signup/confirm.html", registration, form, **more)
 
 
 def _decline(registration: Registration) -> Response:

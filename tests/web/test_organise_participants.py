@@ -429,6 +429,8 @@ def test_too_few_places_for_all_leave_everyone_where_they_are(make, client, owed
     talk = make.event(places_on_site=1)
     waiting = [make.registration(talk, Status.WAITING) for _each in range(2)]
     page = choose(client, talk, "promote", [one.ref for one in waiting])
+    assert "Es sind weniger Plätze frei, als Personen ausgewählt sind." in page.text
+    assert "2 Personen nachrücken lassen" not in page.text
     page = Page(client.submit(page, form="form"))
     assert page.status == 422
     assert ([one.status for one in waiting], owed()) == ([Status.WAITING] * 2, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -85,5 +86,13 @@ def _preview(event: Event, chosen: Recipients, form: SealedForm, now: datetime) 
         form=form,
         letter=mail_preview.to_somebody(kind, event, facts, now),
         words=participant_words.act(chosen.choice.act, len(chosen.ids)),
+        short=chosen.choice.act is Act.PROMOTE and _is_short(event, chosen),
     )
     return page, form.status
+
+
+def _is_short(event: Event, chosen: Recipients) -> bool:
+    """Whether fewer places are free than people are to have one."""
+    places = waiting_list.places([event])[event.id]
+    wanted = Counter(person.mode for person in chosen.people)
+    return any(mode not in places or number > places[mode].free for mode, number in wanted.items())

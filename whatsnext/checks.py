@@ -254,6 +254,9 @@ def _answers(settings: Settings) -> Iterator[Finding]:
     if not settings.reads_answers:
         yield Finding("answers", False, "neither IMAP_SERVER nor LMTP_LISTEN: what calendars answer is not read")
         return
+    if not (settings.imap_server or settings.lmtp_listen):
+        yield Finding("answers", True, "none come in: the demo shows only what would be said of them")
+        return
     box = incoming.failing()
     silent = f"does not answer since {box.failing_since:%Y-%m-%d %H:%M} UTC: {box.error}" if box else ""
     yield Finding("answers", box is None, silent or "are read")

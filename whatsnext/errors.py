@@ -63,7 +63,7 @@ class StaleVersion(Conflict):
 class LinkInvalid(DomainError):
     """A link that was never ours, or was cut short."""
 
-    text = _("This link is not complete or was never valid. Copy it from the message as a whole.")
+    text = _("This link is not complete or was never valid.")
 
 
 class LinkExpired(DomainError):

@@ -443,7 +443,9 @@ def test_a_new_link_ends_the_earlier_ones(make, client, owed):
     answer = client.submit(old + "/new-link", {"choice": "yes"}, form=old + "/new-link")
     assert "Ein neuer Link ist unterwegs" in client.page(answer.location).text
     assert owed() == [(Kind.NEW_LINK, mine)]
-    assert client.page(old).status == 410
+    ended = client.page(old)
+    assert (ended.status, "ein neuer beendet die früheren" in ended.text) == (410, True)
+    assert "/my-registrations" in [href for href, words in ended.links if words == "Meine Anmeldungen"]
     assert client.page(f"/registrations/{mine.ref}").status == 404
     assert client.page(link(fresh(mine))).status == 200
 

@@ -71,7 +71,10 @@ PAGES = {
     ),
     405: Words(_l("This address cannot be used this way."), _l("Go back and use the button on the page.")),
     409: Words(_l("This has changed meanwhile."), _l("Open the page anew to see how it stands now.")),
-    410: Words(_l("This link has expired."), _l("Links in messages are good for a limited time, and some only once.")),
+    410: Words(
+        _l("This link has expired."),
+        _l("Links in messages are good for a limited time, some only once, and a new one ends those before."),
+    ),
     413: Words(
         _l("What you sent is too large (1 MB at most)."),
         _l("Go back and shorten the text; what you typed still stands there."),
@@ -92,6 +95,7 @@ def page(status: int, title: str = "") -> ResponseReturnValue:
     shown = {"title": title or words.title, "advice": words.advice, "status": status}
     if status == 404:
         shown["talks"] = next_talks(3)
+    shown["lost"] = status == 410
     if status == 403:
         shown["sign_in"] = url_for("account.sign_in", next=guards.target(), other=1 if guards.viewer() else None)
     return render_template("errors/page.html", **shown), status

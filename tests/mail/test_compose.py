@@ -371,7 +371,9 @@ def test_a_protected_talk_mails_the_own_page_instead_of_the_join_link(make: Make
     if composed.calendar:
         read = foreign.read_with_icaljs([composed.calendar[1]])[0]
         assert (read["class"], read["conference"]) == ("PRIVATE", "")
-        assert "/registrations/" in read["location"]
+        gone = kind in (Kind.CANCELLATION, Kind.EVENT_CANCELLATION)
+        assert read["location"] == "online" if gone else "/registrations/" in read["location"]
+        assert ("Platz abgeben:" in read["description"]) is not gone
         everything += str(read)
     assert "video.behoerde.example" not in everything
     assert DIAL_IN not in everything

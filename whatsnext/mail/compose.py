@@ -19,7 +19,7 @@ from whatsnext.i18n import language, speaking
 from whatsnext.mail import contexts, together
 from whatsnext.mail.kinds import KINDS, METHODS, MailKind
 from whatsnext.mail.mime import Letter
-from whatsnext.models import Event, Kind, Message, Mode, Registration
+from whatsnext.models import Event, EventState, Kind, Message, Mode, Registration, Status
 from whatsnext.services import answers, parts
 from whatsnext.services.differences import Change
 
@@ -140,7 +140,9 @@ def _description(message: Message, registration: Registration, link: str) -> str
         *together.once(("texts", event.id), lambda: _texts(event)),
         _("Join online: %(link)s", link=link) if link else "",
         _("Dial-in by phone: %(number)s", number=event.dial_in) if link and event.dial_in else "",
-        _("My registration, giving up my place: %(link)s", link=manage),
+        _("My registration, giving up my place: %(link)s", link=manage)
+        if _takes_part(registration)
+        else _("My registration: %(link)s", link=manage),
     ]
     return "\n\n".join(text for text in texts if text)
 
@@ -162,10 +164,17 @@ def _changed(message: Message) -> list[str]:
 
 
 def _location(registration: Registration, link: str) -> str:
-    """The address; the join link for who takes part online; of a protected talk the page that has it."""
+    """The address; the join link for who takes part online; of a protected talk the page that has it.
+
+    Who takes part no more has nothing to open: a program that keeps the entry shows the word.
+    """
     if registration.mode is Mode.ON_SITE:
         return registration.event.address
-    return link or contexts.manage_link(registration)
+    return link or (contexts.manage_link(registration) if _takes_part(registration) else _("online"))
+
+
+def _takes_part(registration: Registration) -> bool:
+    return registration.status is Status.CONFIRMED and registration.event.state is EventState.PUBLISHED
 
 
 def sender(registration: Registration | None) -> str:

@@ -291,7 +291,7 @@ def test_a_forged_link_is_explained(app, house, name, language):
     assert page.status == 400
     assert f'<html lang="{language}"' in page.html
     assert (
-        said(language, "This link is not complete or was never valid. Copy it from the message as a whole.")
+        said(language, "This link is not complete or was never valid.")
         in page.text
     )
     assert robot.rows() == before

@@ -13,7 +13,7 @@ PATH = "/my-registrations/data"
 
 
 def test_the_button_erases_and_signs_out(make, client):
-    ada, number = make.registration(make.event(), Status.WAITING), "Wartelistenplatz bei 1 kommenden Vortrag"
+    ada, number = make.registration(make.event(), Status.WAITING), "Wartelistenplatz bei 1 kommenden Veranstaltung"
     email = ada.person.email
     client.sign_in(ada.person)
     assert (

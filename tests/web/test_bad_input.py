@@ -290,10 +290,7 @@ def test_a_forged_link_is_explained(app, house, name, language):
     page = sender.visitor.page(sender.prefix + path)
     assert page.status == 400
     assert f'<html lang="{language}"' in page.html
-    assert (
-        said(language, "This link is not complete or was never valid.")
-        in page.text
-    )
+    assert said(language, "This link is not complete or was never valid.") in page.text
     assert robot.rows() == before
 
 

@@ -89,6 +89,15 @@ def test_the_first_start_prints_a_link_until_somebody_has_signed_in(settings, tm
     assert output.read_text().endswith("Stopped.\n")
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """A shell starts what runs in the background deaf to it, and so is whatever that starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_stops_it_cleanly(settings, tmp_path):
     output = tmp_path / "serve.log"
     with servers.whatsnext({**settings, "WORKER": "true"}, output) as process:
